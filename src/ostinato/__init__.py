@@ -1,0 +1,3 @@
+"""Ostinato: from a folder of music to models that obey chord names, and the evidence of how well they do."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,66 @@
+"""`ostinato STAGE ...`: one subcommand per stage; the Snakemake rules call these, and so can you.
+
+A stage is a module with `arguments(parser)`, which declares its options, and `run(args)`, which does the work. Only the module of the
+stage asked for is imported, so that help and dry runs never load torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+
+from ostinato import __version__
+from ostinato.files import UserError
+
+STAGES: dict[str, tuple[str, str]] = {
+    "etudes": ("ostinato.corpus.etudes", "render the embedded corpus"),
+    "check": ("ostinato.corpus.check", "probe and decode every recording; set aside what cannot be used"),
+    "listen": ("ostinato.listen.stage", "hear beats, chords, key and sections; save them as JAMS"),
+    "segments": ("ostinato.dataset.segments", "cut songs where harmony and form break; describe each segment"),
+    "manifests": ("ostinato.dataset.manifests", "write audiocraft's manifests"),
+    "codec": ("ostinato.lm.codec_stage", "fit or fetch the codec"),
+    "codes": ("ostinato.dataset.codes", "encode every segment once"),
+    "train": ("ostinato.train.stage", "train a language model through submitit"),
+    "best": ("ostinato.train.best", "take the run of a sweep that is best on validation"),
+    "demos": ("ostinato.lm.demos", "generate the demos of one model"),
+    "ceiling": ("ostinato.corpus.ceiling", "render the demo prompts truly and pass them through the codec"),
+    "judge": ("ostinato.judge.stage", "measure how well demos obey their prompts"),
+    "scores": ("ostinato.judge.table", "print the table of scores"),
+    "track": ("ostinato.report.track", "import runs, scores and demos into MLflow"),
+    "report": ("ostinato.report.page", "write the page"),
+    "lineage": ("ostinato.report.lineage", "walk an artifact back to the raw files"),
+    "generate": ("ostinato.lm.generate", "generate one clip from a prompt"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one stage; errors a user can mend are one line on stderr and exit status 2."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="ostinato", description=__doc__.splitlines()[0])
+    parser.add_argument("--version", action="version", version=__version__)
+    stages = parser.add_subparsers(dest="stage", metavar="STAGE", required=True)
+    for name, (_, text) in STAGES.items():
+        stage_parser = stages.add_parser(name, help=text, description=text)
+        if argv and argv[0] == name:
+            stage = importlib.import_module(STAGES[name][0])
+            stage.arguments(stage_parser)
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=os.environ.get("OSTINATO_LOG", "INFO"), format="%(levelname)s %(message)s")
+    try:
+        stage.run(args)
+    except UserError as error:
+        print(f"ostinato {args.stage}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno is None:
+            raise
+        print(f"ostinato {args.stage}: {error.filename or 'system'}: {error.strerror}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,318 @@
+"""params.yaml as types: every knob with its unit, range and meaning. No default lives here; params.yaml holds them all.
+
+`load` checks a whole file, `section` one part of it. Errors are one line per finding: which key, what was found, what was expected.
+`python -m ostinato.params` writes the JSON schema for editors to workflow/schemas/params.schema.json.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ostinato.dataset.prompts import parse
+from ostinato.files import UserError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class ParamsError(UserError):
+    """A wrong key, type or range in the parameters."""
+
+
+class Section(BaseModel):
+    """A part of params.yaml; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Split(Section):
+    """Shares of the songs; the rest is `train`."""
+
+    valid: Share = Field(description="share of songs for validation")
+    test: Share = Field(description="share of songs never trained on")
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> Split:
+        if self.valid + self.test >= 1:
+            raise ValueError(f"valid + test must stay below 1, got {self.valid + self.test:g}")
+        return self
+
+
+class Etudes(Section):
+    """The embedded corpus, rendered when `corpus.folder` is null."""
+
+    songs: Positive = Field(description="number of songs")
+    min_seconds: Seconds = Field(description="shortest song, seconds")
+    max_seconds: Seconds = Field(description="longest song, seconds")
+    seed: int = Field(description="seed of the songs")
+    soundfont: str | None = Field(description="path of a SoundFont; null: the TimGM6mb that pretty_midi brings")
+
+
+class Corpus(Section):
+    """Where the music comes from and what is taken of it."""
+
+    folder: str | None = Field(description="folder of recordings (wav, flac, ogg, mp3), searched recursively; null: the embedded corpus")
+    min_seconds: Seconds = Field(description="shorter recordings are set aside, seconds")
+    silence_db: Annotated[float, Field(lt=0)] = Field(description="recordings whose loudest second stays below this RMS level are silent, dBFS")
+    shards: Positive = Field(description="number of shards; songs go to them by a hash")
+    split: Split
+    etudes: Etudes
+
+
+class Listen(Section):
+    """What is heard in a recording."""
+
+    sample_rate: Positive = Field(description="analysis rate, Hz")
+    hop: Positive = Field(description="frame hop, samples")
+    chord_switch: NotNegative = Field(description="Viterbi cost of changing the chord from one beat to the next, nats")
+    vocabulary: Literal["majmin", "sevenths", "full"] = Field(description="chord qualities the templates cover")
+    section_beats: Positive = Field(description="width of the novelty kernel, beats")
+
+
+class Segments(Section):
+    """Cutting songs into training segments: the sum of these costs is minimised by dynamic programming."""
+
+    min_seconds: Seconds = Field(description="shortest segment, seconds")
+    max_seconds: Seconds = Field(description="longest segment, seconds")
+    target_seconds: Seconds = Field(description="wished length, seconds")
+    length_cost: NotNegative = Field(description="cost of a length that is e times longer or shorter than wished")
+    no_section_cost: NotNegative = Field(description="cost of a cut that is no section border")
+    phrase_bars: Positive = Field(description="bars of a phrase")
+    off_phrase_cost: NotNegative = Field(description="cost of a cut that does not fall on a whole number of phrases within its section")
+    skip_cost: NotNegative = Field(description="cost of each second left out (before the first and after the last cut)")
+    sample_rate: Positive = Field(description="rate of the written segments, Hz")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Segments:
+        if not self.min_seconds <= self.target_seconds <= self.max_seconds:
+            raise ValueError(f"expected min_seconds <= target_seconds <= max_seconds, got {self.min_seconds:g}, {self.target_seconds:g}, {self.max_seconds:g}")
+        return self
+
+
+class Codec(Section):
+    """The audio tokenizer behind audiocraft's CompressionModel."""
+
+    kind: Literal["spectral", "encodec"] = Field(description="spectral: fitted here; encodec: pretrained")
+    pretrained: str | None = Field(description="for encodec: a name such as facebook/encodec_32khz, or a local folder in audiocraft's layout")
+    codebooks: Annotated[int, Field(ge=1, le=16)] = Field(description="for spectral: residual codebooks")
+    cardinality: Annotated[int, Field(ge=2, le=32767)] = Field(description="for spectral: entries per codebook")
+    components: Positive = Field(description="for spectral: principal components of a frame")
+    fit_seconds: Seconds = Field(description="for spectral: seconds of training audio the codebooks are fitted on")
+    kmeans_iterations: Positive = Field(description="for spectral: Lloyd iterations per codebook")
+    griffin_lim_iterations: Positive = Field(description="for spectral: phase reconstruction steps when decoding")
+    seed: int
+
+    @model_validator(mode="after")
+    def _encodec_needs_weights(self) -> Codec:
+        if self.kind == "encodec" and not self.pretrained:
+            raise ValueError("kind encodec needs `pretrained`: a name or a local folder")
+        return self
+
+
+class Model(Section):
+    """audiocraft's LMModel and the text encoder trained with it."""
+
+    dim: Positive = Field(description="width of the transformer")
+    layers: Positive = Field(description="number of layers")
+    heads: Positive = Field(description="attention heads; must divide dim")
+    hidden_scale: Positive = Field(description="feed-forward width over dim")
+    dropout: Share
+    text_dim: Positive = Field(description="width of the text encoder")
+    text_layers: Annotated[int, Field(ge=0)] = Field(description="transformer layers of the text encoder")
+    words: Positive = Field(description="hash buckets for words that are no chords")
+    condition_dropout: Share = Field(description="share of examples trained without their prompt, for classifier-free guidance")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Model:
+        if self.dim % self.heads:
+            raise ValueError(f"heads must divide dim, got {self.heads} and {self.dim}")
+        return self
+
+
+class Launch(Section):
+    """How a training job is started, by submitit."""
+
+    cluster: Literal["local", "slurm"] = Field(description="submitit executor; cluster/slurm/submitit.yaml overrides these keys there")
+    timeout_min: Positive = Field(description="time limit, minutes")
+    signal_delay_s: Positive = Field(description="seconds before the limit at which a checkpoint is written")
+    max_timeouts: Annotated[int, Field(ge=0)] = Field(description="how many times a timed-out job is requeued")
+    gpus: Annotated[int, Field(ge=0)] = Field(description="GPUs per job")
+    cpus: Positive = Field(description="CPU cores per job")
+    mem_gb: Positive = Field(description="memory per job, GB")
+    partition: str | None = Field(description="Slurm partition")
+
+
+class Plan(Section):
+    """One training run: what a sweep may vary and what it may not."""
+
+    steps: Positive = Field(description="optimiser steps for epochs: null")
+    epochs: Annotated[float, Field(gt=0)] | None = Field(description="passes over the training audio; null: use steps")
+    lr: Annotated[float, Field(gt=0, lt=1)] = Field(description="peak learning rate")
+    batch_size: Positive = Field(description="segments per step")
+    segment_seconds: Seconds = Field(description="length of training examples, seconds; longer segments are cropped at bars, shorter padded and masked")
+
+    @field_validator("lr", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        # `dvc exp run -S lr=1e-5` writes 1e-05, which YAML 1.1 readers take for a string
+        return float(value) if isinstance(value, str) else value
+
+
+class Train(Section):
+    """Training of the language model."""
+
+    seed: int
+    warmup_share: Share = Field(description="share of the steps in which the learning rate rises")
+    final_lr_share: Share = Field(description="last learning rate over the peak")
+    weight_decay: NotNegative
+    clip_norm: Annotated[float, Field(gt=0)] = Field(description="gradient norm above which gradients are scaled down")
+    checkpoint_every: Positive = Field(description="steps between checkpoints")
+    validate_every: Positive = Field(description="steps between validations")
+    validation_batches: Positive
+    log_every: Positive = Field(description="steps between lines of events.jsonl")
+    threads: Positive = Field(description="CPU threads per run")
+    base: Plan
+    tune: Plan
+    launch: Launch
+
+
+class Sweep(Section):
+    """Values to try for the fine-tuning; every combination is a run. An empty list: the value of train.tune."""
+
+    lr: list[Annotated[float, Field(gt=0, lt=1)]]
+    batch_size: list[Positive]
+    epochs: list[Annotated[float, Field(gt=0)]]
+    segment_seconds: list[Seconds]
+
+
+class Demos(Section):
+    """What is generated before and after training."""
+
+    prompts: list[str] = Field(description="the two seed prompts")
+    heldout: list[str] = Field(description="progressions that must not occur in the training labels")
+    seeds: list[int] = Field(min_length=1)
+    seconds: Seconds = Field(description="length of a demo, seconds")
+    temperature: Annotated[float, Field(gt=0)]
+    top_k: Annotated[int, Field(ge=0)] = Field(description="0: no limit")
+    guidance: NotNegative = Field(description="classifier-free guidance coefficient; 1: none")
+
+    @field_validator("prompts", "heldout")
+    @classmethod
+    def _readable(cls, prompts: list[str]) -> list[str]:
+        for prompt in prompts:
+            if not parse(prompt).bars:
+                raise ValueError(f"'{prompt}' names no chord")
+        return prompts
+
+
+class Judge(Section):
+    """How obedience is measured."""
+
+    bootstrap: Positive = Field(description="bootstrap resamples")
+    permutations: Positive = Field(description="permutations of the prompts behind the chance level")
+    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(description="coverage of the intervals")
+    min_share: Share = Field(description="least duration of an asked chord over its even share when borders are aligned")
+    silence_db: Annotated[float, Field(lt=0)] = Field(description="frames below this level, relative to full scale, are silent, dB")
+    seed: int
+
+
+class Report(Section):
+    """The page."""
+
+    title: str
+    players_per_prompt: Positive = Field(description="seeds shown per prompt")
+
+
+class Track(Section):
+    """The MLflow import."""
+
+    uri: str = Field(description="MLflow tracking store")
+    experiment: str
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    corpus: Corpus
+    listen: Listen
+    segments: Segments
+    codec: Codec
+    model: Model
+    train: Train
+    sweep: Sweep
+    demos: Demos
+    judge: Judge
+    report: Report
+    track: Track
+
+
+def check(values: Any, where: str = "params.yaml") -> Params:
+    """Check a mapping against the types. Raises ParamsError, one line, naming every wrong key."""
+    return _validate(Params, values, where)
+
+
+def load(path: Path | str) -> Params:
+    """Read and check a parameter file."""
+    return check(_read_yaml(path), str(path))
+
+
+def section(name: str, source: str) -> Any:
+    """One section as its type, from a parameter file's path or from the section itself as JSON (what rules pass).
+
+    Args:
+        name: key of params.yaml, such as `listen`; several joined by + give a dict of sections.
+        source: path of a YAML file, or a JSON object.
+    """
+    model = Params.model_fields[name].annotation
+    if source.lstrip().startswith("{"):
+        try:
+            return _validate(model, json.loads(source), name)
+        except json.JSONDecodeError as error:
+            raise ParamsError(f"--params: not JSON ({error})") from None
+    values = _read_yaml(source)
+    if not isinstance(values, Mapping) or name not in values:
+        raise ParamsError(f"{source}: section '{name}' is missing")
+    return _validate(model, values[name], f"{source}: {name}")
+
+
+def _read_yaml(path: Path | str) -> Any:
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file") from None
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+
+
+def _validate(model: type[Section], values: Any, where: str) -> Any:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ParamsError("; ".join(_line(finding, where) for finding in error.errors())) from None
+
+
+def _line(finding: Any, where: str) -> str:
+    key = ".".join(str(part) for part in finding["loc"]) or "top level"
+    if finding["type"] == "extra_forbidden":
+        return f"{where}: {key}: unknown key"
+    if finding["type"] == "missing":
+        return f"{where}: {key}: missing"
+    message = finding["msg"].removeprefix("Value error, ")
+    return f"{where}: {key}: {message}" + ("" if isinstance(finding["input"], Mapping) else f", got {finding['input']!r}")
+
+
+def schema() -> str:
+    """The JSON schema of params.yaml, as text."""
+    return json.dumps(Params.model_json_schema(), indent=1, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    Path("workflow/schemas/params.schema.json").write_text(schema())
