@@ -151,13 +151,14 @@ class Launch(Section):
 
 
 class Plan(Section):
-    """One training run: what a sweep may vary and what it may not."""
+    """One training run: what a sweep may vary."""
 
-    steps: Positive = Field(description="optimiser steps for epochs: null")
+    steps: Positive | None = Field(description="optimiser steps; null: use epochs")
     epochs: Annotated[float, Field(gt=0)] | None = Field(description="passes over the training audio; null: use steps")
     lr: Annotated[float, Field(gt=0, lt=1)] = Field(description="peak learning rate")
-    batch_size: Positive = Field(description="segments per step")
-    segment_seconds: Seconds = Field(description="length of training examples, seconds; longer segments are cropped at bars, shorter padded and masked")
+    batch_size: Positive = Field(description="examples per step")
+    segment_seconds: Seconds = Field(description="longest training example, seconds; longer segments are cropped at bars, shorter ones padded and masked")
+    threads: Positive = Field(description="CPU threads; weights depend on it in the last bits")
 
     @field_validator("lr", mode="before")
     @classmethod
@@ -165,9 +166,15 @@ class Plan(Section):
         # `dvc exp run -S lr=1e-5` writes 1e-05, which YAML 1.1 readers take for a string
         return float(value) if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _one_length(self) -> Plan:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError(f"give either steps or epochs, the other null; got {self.steps} and {self.epochs}")
+        return self
 
-class Train(Section):
-    """Training of the language model."""
+
+class Loop(Section):
+    """What all training runs share."""
 
     seed: int
     warmup_share: Share = Field(description="share of the steps in which the learning rate rises")
@@ -178,7 +185,11 @@ class Train(Section):
     validate_every: Positive = Field(description="steps between validations")
     validation_batches: Positive
     log_every: Positive = Field(description="steps between lines of events.jsonl")
-    threads: Positive = Field(description="CPU threads per run")
+
+
+class Train(Loop):
+    """Training of the language model."""
+
     base: Plan
     tune: Plan
     launch: Launch
@@ -271,7 +282,15 @@ def section(name: str, source: str) -> Any:
         name: key of params.yaml, such as `listen`; several joined by + give a dict of sections.
         source: path of a YAML file, or a JSON object.
     """
-    model = Params.model_fields[name].annotation
+    return _section(Params.model_fields[name].annotation, name, source)
+
+
+def part(model: type[Section], name: str, source: str) -> Any:
+    """A part of params.yaml given as JSON by a rule (a training plan, say), as its type. `name` is what errors call it."""
+    return _section(model, name, source)
+
+
+def _section(model: Any, name: str, source: str) -> Any:
     if source.lstrip().startswith("{"):
         try:
             return _validate(model, json.loads(source), name)

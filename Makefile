@@ -1,0 +1,32 @@
+# make demo: from nothing to a page one can listen to. make test: the tests. Both install what they need into .venv first.
+SHELL := /bin/bash
+PYTHON ?= python3
+STAMP := .venv/installed
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: demo test install
+
+demo: $(STAMP)
+	snakemake --profile cluster/local
+	@echo
+	@ostinato scores results/scores.json
+	@echo
+	@echo "Listen: $(CURDIR)/results/report/index.html"
+
+test: $(STAMP)
+	pytest
+
+install: $(STAMP)
+
+# pip cannot override what audiocraft pins, uv can. uv reads UV_FIND_LINKS, comma-separated, and not pip's PIP_FIND_LINKS.
+$(STAMP): pyproject.toml requirements/pins.txt requirements/overrides.txt
+	@command -v $(PYTHON) > /dev/null || { echo "make: $(PYTHON) is missing: install Python 3.11 or later, or name it: make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "make: $(PYTHON) is $$($(PYTHON) --version), 3.11 or later is needed; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@[ -x .venv/bin/pip ] || $(PYTHON) -m venv .venv \
+		|| { rm -rf .venv; echo "make: '$(PYTHON) -m venv .venv' failed, see above (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "Installing into .venv; the first time this takes minutes"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$${PIP_FIND_LINKS:+env UV_FIND_LINKS="$${PIP_FIND_LINKS// /,}"} uv pip install --quiet --python .venv/bin/python \
+		--overrides requirements/overrides.txt -r requirements/pins.txt -e '.[test]'
+	@touch $@

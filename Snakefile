@@ -1,0 +1,88 @@
+# From raw audio to a page one can listen to. Run it with a profile: snakemake --profile cluster/local (or cluster/slurm).
+# What the files are: docs/layout.md. Every knob: params.yaml.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "params.yaml"
+
+
+# The system below .venv (Python, git, make, compiler); the Python packages are those of .venv, made in this image and pinned in
+# requirements/pins.txt. Pulled only with --software-deployment-method apptainer.
+container: "docker://python:3.11-bookworm"
+
+
+include: "workflow/common.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/listen.smk"
+include: "workflow/rules/dataset.smk"
+include: "workflow/rules/codec.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/demos.smk"
+include: "workflow/rules/report.smk"
+
+
+# Training submits its own jobs and waits; MLflow's store wants one writer, beside the store.
+localrules:
+    base,
+    tune,
+    best,
+    track,
+
+
+# The milestones, as in dvc.yaml, each with all it makes: Snakemake lets a missing file be when what was made from it is there, and so a
+# change of parameters followed by a failure, which removes the file, would pass for done.
+rule corpus:
+    input:
+        [] if SONGS else rules.etudes.output,
+        rules.check.output,
+    message:
+        "The corpus is there"
+
+
+rule dataset:
+    input:
+        rules.manifests.output,
+        rules.codec.output,
+        expand([*rules.listen.output, *rules.segments.output, *rules.codes.output], shard=SHARDS),
+    message:
+        "The dataset is there"
+
+
+rule train:
+    input:
+        rules.base.output,
+        expand(rules.tune.output, k=range(len(PLANS))),
+        rules.best.output,
+    message:
+        "The models are there"
+
+
+rule demos:
+    input:
+        expand(rules.generate.output, which=["before", "after"]),
+        rules.ceiling.output,
+    message:
+        "The demos are there"
+
+
+rule report:
+    input:
+        rules.judge.output,
+        rules.track.output,
+        rules.page.output,
+    message:
+        "The report is there"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.corpus.input,
+        rules.dataset.input,
+        rules.train.input,
+        rules.demos.input,
+        rules.report.input,
+    message:
+        "All is there: results/report/index.html"

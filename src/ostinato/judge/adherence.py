@@ -1,0 +1,192 @@
+"""Does the harmony heard follow the chords asked? Pure functions over timelines.
+
+Problem: a prompt names chords in an order but says nothing of bar lengths, so the asked chords must first be laid over the clip (`align`),
+then compared with what is heard.
+
+Conventions: a timeline is a list of (start_s, end_s, Chord), rising and without gaps. Every metric is a percentage and higher is better;
+None means "not defined here" and is left out of means, never counted as 0. The comparisons are mir_eval's (Raffel et al., "mir_eval: a
+transparent implementation of common MIR metrics", ISMIR 2014), weighted by duration (WCSR; Harte, PhD thesis, 2010).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import mir_eval
+import numpy as np
+
+from ostinato.dataset.prompts import Prompt, parse
+from ostinato.files import UserError
+from ostinato.theory import QUALITIES, Chord
+
+Span = tuple[float, float, Chord]
+#: Root pitch class and third in semitones (4 major, 3 minor, 0 none).
+Triad = tuple[int, int]
+
+GRID_SECONDS = 0.1
+#: Seconds of agreement given up per second a border moves off the even grid: decides ties, and little more than ties.
+TIE_COST = 1e-3
+#: The last chord may end this much before the sound does: recognisers work beat by beat, and notes ring on. Seconds.
+RING_SECONDS = 0.5
+COMPARISONS: dict[str, Callable[[list[str], list[str]], np.ndarray]] = {
+    "root": mir_eval.chord.root, "thirds": mir_eval.chord.thirds, "majmin": mir_eval.chord.majmin,
+    "triads": mir_eval.chord.triads, "sevenths": mir_eval.chord.sevenths,
+}
+
+
+def triad(chord: Chord) -> Triad | None:
+    """The chord reduced to root and third: C:maj7 and C:aug -> (0, 4), C:min6 and C:dim -> (0, 3), C:sus4 -> (0, 0), N and X -> None."""
+    if not chord.is_chord:
+        return None
+    steps = QUALITIES[chord.quality]
+    return chord.pitch_class, next((third for third in (4, 3) if third in steps), 0)
+
+
+def triads_in_order(chords: Sequence[Chord]) -> list[Triad]:
+    """The reduced chords with "no chord" and immediate repeats left out: C C:7 N C F -> C F."""
+    reduced = [triad(chord) for chord in chords]
+    present = [item for item in reduced if item is not None]
+    return [item for i, item in enumerate(present) if i == 0 or item != present[i - 1]]
+
+
+def seen_prompts(prompts: set[str], progressions: Iterable[list[Triad]]) -> set[str]:
+    """Prompts whose chords, as triads without repeats, stand side by side in that order in some training segment."""
+    wanted = {prompt: triads_in_order(parse(prompt).chords) for prompt in prompts}
+    seen: set[str] = set()
+    for progression in progressions:
+        seen |= {prompt for prompt, chords in wanted.items()
+                 if any(progression[i:i + len(chords)] == chords for i in range(len(progression) - len(chords) + 1))}
+    return seen
+
+
+def align(asked: Prompt, heard: Sequence[Span], duration: float, min_share: float) -> list[Span]:
+    """Lay the asked chords over the clip so that they agree with what is heard for as long as possible.
+
+    The borders are chosen by dynamic programming on a grid of 0.1 s. Each chord lasts at least `min_share` of its even share
+    (`Prompt.fractions` times `duration`); the last ends at `duration`. Two chords agree when root and third do (`triad`). Equal solutions
+    are decided for the borders nearest to the even grid, so the result is deterministic.
+
+    This is lenient by itself: it forgives any tempo, and one asked chord held throughout scores 1 - min_share * (its complement's even
+    share), 62.5 % for one of four chords and min_share 0.5. A score therefore means something only beside chance, which is always
+    computed with this same alignment.
+
+    Args:
+        asked: the prompt; heard: timeline, s; duration: of the clip, s; min_share: 0 (any border) to 1 (the even grid).
+
+    Returns:
+        A timeline 0..duration with one span per asked chord, in order.
+
+    Raises:
+        UserError: no chord is asked, or the clip has no length.
+    """
+    chords, fractions = asked.chords, asked.fractions
+    if not chords or duration <= 0:
+        raise UserError(f"cannot align: {len(chords)} chords asked over {duration:g} s; expected at least one over more than 0 s")
+    shares = np.array([end - start for start, end in fractions])
+    cells = max(round(duration / GRID_SECONDS), int(np.ceil(1 / shares.min() - 1e-9)))  # room for every chord
+    least = np.maximum(1, np.floor(min_share * shares * cells + 1e-9).astype(int))
+    even = np.array([start for start, _ in fractions]) * cells
+    gains = np.cumsum(_agreement(chords, heard, np.linspace(0, duration, cells + 1)), axis=1)
+    borders = _best_borders(gains, least, even, TIE_COST * duration / cells)
+    times = [duration * border / cells for border in borders[:-1]] + [duration]
+    return [(times[k], times[k + 1], chord) for k, chord in enumerate(chords)]
+
+
+def _agreement(chords: Sequence[Chord], heard: Sequence[Span], edges: np.ndarray) -> np.ndarray:
+    """[chords, cells + 1]: seconds of each grid cell in which the heard chord agrees; a leading 0 makes cumulative sums subtractable."""
+    table = np.zeros((len(chords), len(edges)))
+    for start, end, chord in heard:
+        overlap = np.clip(np.minimum(end, edges[1:]) - np.maximum(start, edges[:-1]), 0, None)
+        for k, asked in enumerate(chords):
+            if triad(asked) is not None and triad(asked) == triad(chord):
+                table[k, 1:] += overlap
+    return table
+
+
+def _best_borders(gains: np.ndarray, least: np.ndarray, even: np.ndarray, tie_cost: float) -> list[int]:
+    """The borders (cells, K + 1 of them) of the best path; `gains` [K, cells + 1] is cumulative seconds of agreement."""
+    count, cells = len(gains), gains.shape[1] - 1
+    positions = np.arange(cells + 1)
+    score = np.where(positions == 0, 0.0, -np.inf)  # the best with chord k starting at each position
+    starts = []
+    for k in range(count):
+        opened = score - gains[k] - tie_cost * np.abs(positions - even[k])
+        reach = np.where(positions[:, None] - positions[None, :] >= least[k], opened[None, :], -np.inf)  # [end, start]
+        starts.append(reach.argmax(axis=1))
+        score = reach.max(axis=1) + gains[k]
+    borders = [cells]
+    for k in range(count - 1, -1, -1):
+        borders.append(int(starts[k][borders[-1]]))
+    return borders[::-1]
+
+
+def chord_metrics(asked: Sequence[Span], heard: Sequence[Span]) -> dict[str, float | None]:
+    """mir_eval's root, thirds, majmin, triads and sevenths of `heard` against `asked`, duration-weighted, percent.
+
+    mir_eval leaves out what a vocabulary cannot compare (an asked C:dim under majmin), which shrinks the denominator. So each comes with
+    `<metric>_judged`, the share of time compared, and `judged` is the least of these. Nothing compared: the metric is None, not 0.
+    """
+    intervals, reference, estimate = _merged(asked, heard)
+    durations = mir_eval.util.intervals_to_durations(intervals)
+    metrics: dict[str, float | None] = {}
+    for name, compare in COMPARISONS.items():
+        agreement = compare(reference, estimate)
+        judged = agreement >= 0
+        weight = float(durations[judged].sum())
+        metrics[name] = 100 * float(agreement[judged] @ durations[judged]) / weight if weight > 0 else None
+        metrics[f"{name}_judged"] = 100 * weight / float(durations.sum())
+    return {**metrics, "judged": min(metrics[f"{name}_judged"] for name in COMPARISONS)}
+
+
+def _merged(asked: Sequence[Span], heard: Sequence[Span]) -> tuple[np.ndarray, list[str], list[str]]:
+    """Both timelines over the asked span, cut at every border of either; what is not covered by `heard` is "N"."""
+    reference, reference_labels = _intervals(asked)
+    estimate, estimate_labels = _intervals(heard)
+    estimate, estimate_labels = mir_eval.util.adjust_intervals(
+        estimate, estimate_labels, reference.min(), reference.max(), mir_eval.chord.NO_CHORD, mir_eval.chord.NO_CHORD)
+    return mir_eval.util.merge_labeled_intervals(reference, reference_labels, estimate, estimate_labels)
+
+
+def _intervals(spans: Sequence[Span]) -> tuple[np.ndarray, list[str]]:
+    lasting = [span for span in spans if span[1] > span[0]]
+    return np.array([span[:2] for span in lasting], dtype=float).reshape(-1, 2), [span[2].harte for span in lasting]
+
+
+def order_edit_distance(asked: Sequence[Chord], heard: Sequence[Chord]) -> float:
+    """Levenshtein distance between the two sequences of triads (reduced, collapsed, "N" left out) over the longer length, 0 (same) to 1."""
+    first, second = triads_in_order(asked), triads_in_order(heard)
+    row = list(range(len(second) + 1))
+    for i, a in enumerate(first, start=1):
+        above = row
+        row = [i]
+        for j, b in enumerate(second, start=1):
+            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (a != b)))
+    longer = max(len(first), len(second))
+    return row[-1] / longer if longer else 0.0
+
+
+def last_chord(asked: Sequence[Span], heard: Sequence[Span]) -> float:
+    """100 when the triad heard for most of the last asked chord's span is the one asked ("N" has a vote), else 0. `asked` is aligned."""
+    start, end, chord = asked[-1]
+    votes: dict[Triad | None, float] = {}
+    for a, b, other in heard:
+        votes[triad(other)] = votes.get(triad(other), 0.0) + max(0.0, min(b, end) - max(a, start))
+    winner = max(votes, key=lambda item: votes[item], default=None)
+    return 100.0 if winner is not None and votes[winner] > 0 and winner == triad(chord) else 0.0
+
+
+def cadence(asked: Sequence[Chord], heard: Sequence[Span], sound_end: float) -> float | None:
+    """100 when the ending closes: the last two distinct triads heard are the last two asked, and the last holds to the end of sound.
+
+    "Holds": it is heard until at most 0.5 s before `sound_end` (s), the end of the last frame that is not silent.
+
+    Returns:
+        100, 0, or None when fewer than two distinct triads are asked: one chord makes no cadence.
+    """
+    wanted = triads_in_order(asked)[-2:]
+    if len(wanted) < 2:
+        return None
+    sounding = [span for span in heard if triad(span[2]) is not None and span[0] < sound_end]
+    if not sounding or triads_in_order([span[2] for span in sounding])[-2:] != wanted:
+        return 0.0
+    return 100.0 if sounding[-1][1] >= sound_end - RING_SECONDS else 0.0

@@ -1,0 +1,62 @@
+"""The codec's door: whatever the kind, a folder with `compression_state_dict.bin`, loaded as audiocraft's CompressionModel."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ostinato.files import UserError, atomic
+from ostinato.params import Codec
+
+FILE = "compression_state_dict.bin"
+SPECTRAL = "spectral"
+
+
+def save_spectral(folder: Path, codec: Any, params: Codec) -> None:
+    """Write a fitted spectral codec, atomically."""
+    import torch
+
+    with atomic(folder / FILE) as path:
+        torch.save({"xp.cfg": json.dumps({"kind": SPECTRAL} | params.model_dump(), sort_keys=True), "best_state": codec.state_dict()}, path)
+
+
+def load_codec(folder: Path | str) -> Any:
+    """Load a codec folder: ours, or one exported by audiocraft. In evaluation mode, on the CPU.
+
+    Raises:
+        UserError: no codec there, or a pretrained one that is neither cached nor reachable (names what to bring).
+    """
+    import torch
+
+    path = Path(folder) / FILE
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; expected a codec folder")
+    package = torch.load(path, map_location="cpu", weights_only=True)
+    config = _spectral_config(package)
+    if config is None:
+        return _load_audiocraft(folder, package)
+    from ostinato.lm.spectral import build
+
+    codec = build(Codec.model_validate({key: value for key, value in config.items()}))
+    codec.load_state_dict(package["best_state"])
+    return codec.eval()
+
+
+def _spectral_config(package: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        config = json.loads(package.get("xp.cfg", ""))
+    except (json.JSONDecodeError, TypeError):
+        return None  # audiocraft writes YAML
+    return config if isinstance(config, dict) and config.get("kind") == SPECTRAL else None
+
+
+def _load_audiocraft(folder: Path | str, package: dict[str, Any]) -> Any:
+    from ostinato.lm.audiocraft_compat import import_audiocraft
+
+    name = package.get("pretrained")
+    try:
+        return import_audiocraft("audiocraft.models.loaders").load_compression_model(str(folder), device="cpu").eval()
+    except OSError as error:
+        raise UserError(f"codec.pretrained: {name}: not in the local cache and the model hub cannot be reached; bring its folder "
+                        f"(config.json, model.safetensors) and set codec.pretrained to a folder in audiocraft's layout ({error})") from None

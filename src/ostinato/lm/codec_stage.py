@@ -1,0 +1,82 @@
+"""Fit the spectral codec on the training split, or fetch a pretrained EnCodec; either way a folder in audiocraft's layout."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ostinato.corpus.recordings import read
+from ostinato.dataset.manifests import read_manifest
+from ostinato.files import UserError, atomic, write_sidecar
+from ostinato.lm.codec import FILE, load_codec, save_spectral
+from ostinato.params import Codec, section
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage's options."""
+    parser.add_argument("--params", default="params.yaml", help="parameter file, or the section `codec` as JSON")
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest of the training split")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the codec")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Make the codec folder."""
+    params: Codec = section("codec", args.params)
+    if params.kind == "spectral":
+        inputs = fit(args.manifest, args.out, params)
+    else:
+        inputs = fetch(str(params.pretrained), args.out)
+    codec = load_codec(args.out)
+    write_sidecar(args.out / FILE, "codec", inputs, params.model_dump(), params.seed)
+    print(f"{params.kind}: {codec.num_codebooks} x {codec.cardinality} at {codec.frame_rate:g} Hz, {codec.sample_rate} Hz audio")
+
+
+def fit(manifest: Path, out: Path, params: Codec) -> list[Path]:
+    """Fit the spectral codec; returns what it was made from."""
+    import torch
+
+    from ostinato.lm.spectral import SAMPLE_RATE, build
+
+    rows = read_manifest(manifest)
+    codec = build(params)
+    frames_needed = 2 * params.cardinality
+    seconds = min(params.fit_seconds, sum(row["duration"] for row in rows))
+    if seconds * codec.frame_rate < frames_needed:
+        raise UserError(f"codec.cardinality: {params.cardinality} entries need at least {frames_needed / codec.frame_rate:.0f} s of training "
+                        f"audio, {seconds:.0f} s are there")
+    with torch.no_grad():
+        left = codec.fit(_spread(rows, params.fit_seconds, SAMPLE_RATE), params.kmeans_iterations)
+    save_spectral(out, codec, params)
+    print("variance left after " + ", ".join(f"{stage} {share:.3f}" for stage, share in left.items()))
+    return [manifest]
+
+
+def _spread(rows: list[dict], seconds: float, rate: int) -> Iterator[np.ndarray]:
+    """Segments spread evenly over the manifest, until they last `seconds`."""
+    total = sum(row["duration"] for row in rows)
+    share, taken = min(1.0, seconds / total), 0.0
+    for index, row in enumerate(rows):
+        if int((index + 1) * share) > int(index * share) or share == 1.0:
+            taken += row["duration"]
+            yield read(row["path"], sample_rate=rate, mono=True)[0]
+        if taken >= seconds:
+            return
+
+
+def fetch(pretrained: str, out: Path) -> list[Path]:
+    """Take a pretrained codec: a folder in audiocraft's layout is copied, a hub name is recorded as audiocraft's exporter does."""
+    import torch
+
+    source = Path(pretrained) / FILE
+    with atomic(out / FILE) as path:
+        if Path(pretrained).exists():
+            if not source.is_file():
+                raise UserError(f"codec.pretrained: {source}: no such file; expected a folder in audiocraft's layout")
+            shutil.copyfile(source, path)
+            return [source]
+        torch.save({"pretrained": pretrained, "exported": True, "version": "1.3.0"}, path)
+    return []

@@ -1,0 +1,56 @@
+"""Generate the demos of one model: every prompt with every seed, each clip with a side file that says how to make it again.
+
+All prompts of one seed are one batch, so that the models before and after training draw from the same random state.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import soundfile
+import torch
+
+from ostinato.files import atomic, sha256, write_sidecar
+from ostinato.lm.codec import FILE as CODEC_FILE
+from ostinato.lm.sampling import Generator
+from ostinato.params import Demos, section
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage's options."""
+    parser.add_argument("--params", default="params.yaml", help="parameter file, or the section `demos` as JSON")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the model")
+    parser.add_argument("--which", required=True, help="what the demos are called: before, after")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the demos")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Generate, write and describe every demo."""
+    params: Demos = section("demos", args.params)
+    torch.set_num_threads(1)  # the clips must not depend on how many cores a machine has
+    generator = Generator(args.model)
+    prompts = params.prompts + params.heldout
+    sampling = {"temperature": params.temperature, "top_k": params.top_k, "guidance": params.guidance}
+    model_hash = sha256(args.model / "state_dict.bin")
+    with atomic(args.out) as folder:
+        folder.mkdir()
+        for seed in params.seeds:
+            clips = generator.generate(prompts, params.seconds, seed, **sampling)
+            for number, (prompt, clip) in enumerate(zip(prompts, clips)):
+                soundfile.write(folder / f"{slug(number, prompt)}-s{seed}.wav", clip, generator.codec.sample_rate, subtype="PCM_16")
+    inputs = [args.model / "state_dict.bin", args.model / CODEC_FILE]
+    for seed in params.seeds:
+        for number, prompt in enumerate(prompts):
+            demo = slug(number, prompt)
+            about = {"demo": demo, "prompt": prompt, "heldout": prompt in params.heldout, "which": args.which, "model": str(args.model),
+                     "model_sha256": model_hash, "batch": prompts, "row": number, "seconds": params.seconds}
+            write_sidecar(args.out / f"{demo}-s{seed}.wav", "demos", inputs, sampling, seed, about)
+    print(f"{len(prompts) * len(params.seeds)} clips in {args.out}")
+
+
+def slug(number: int, prompt: str) -> str:
+    """A file name for a prompt: `03-guitar-amaj-followed-by`."""
+    words = re.sub(r"[^a-z0-9#]+", "-", prompt.lower()).replace("#", "s").strip("-")
+    return f"{number:02d}-{words[:40].strip('-')}"

@@ -1,0 +1,178 @@
+"""`ostinato report`: everything that came out, on one page that needs no network.
+
+What was asked, players for before, after and the ceiling, the chords asked and heard, the scores with their references, the training
+curves, what was set aside, where each clip comes from, and how to rebuild it all. Sound, style and script are inside the file, so that it
+can be sent by mail. It shows the first seeds of each prompt, not the best ones. Everything read from files is escaped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from ostinato.dataset.prompts import PromptError, parse
+from ostinato.files import UserError, commit, read_json, require_space, write_sidecar, write_text
+from ostinato.params import Report, section
+from ostinato.report import clips, figures, lineage
+
+WHICH = ("before", "after", "ceiling")
+#: More set-aside files than this are counted, not listed.
+SET_ASIDE_ROWS = 200
+COMMANDS = (
+    ("From the raw audio to this page", "make demo"),
+    ("The same, step by step, on this machine", "snakemake --profile cluster/local"),
+    ("On a Slurm cluster", "snakemake --profile cluster/slurm"),
+    ("Only what changed, and keep the ledger", "dvc repro"),
+    ("Compare runs side by side", "mlflow ui --backend-store-uri sqlite:///mlflow.db"),
+)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage's options."""
+    parser.add_argument("--params", default="params.yaml", help="parameter file, or the section `report` as JSON")
+    parser.add_argument("--scores", type=Path, required=True, help="results/scores.json")
+    parser.add_argument("--judgements", type=Path, required=True, help="results/judgements.json")
+    parser.add_argument("--demos", type=Path, nargs="+", required=True, help="folders of demos, named before, after, ceiling")
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of models, with events.jsonl")
+    parser.add_argument("--set-aside", type=Path, required=True, help="results/corpus/set_aside.tsv")
+    parser.add_argument("--out", type=Path, required=True, help="the page to write")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the page and its sidecar."""
+    params: Report = section("report", args.params)
+    require_space(args.out.parent, 20_000_000)
+    page = render(content(params, args))
+    write_text(args.out, page)
+    inputs = [args.scores, args.judgements, args.set_aside, *args.demos, *args.models]
+    write_sidecar(args.out, "report", inputs, params.model_dump())
+    print(f"{args.out}: {len(page) / 1e6:.1f} MB")
+
+
+def content(params: Report, args: argparse.Namespace) -> dict[str, Any]:
+    """Everything the template shows."""
+    scores, walker = read_json(args.scores), lineage.Walker()
+    entries = _entries(args.judgements)
+    cards = [_card(prompt, entries, params, args.demos, walker) for prompt in _prompts(entries)]
+    return {
+        "title": params.title, "sentence": figures.sentence(scores), "permuted": figures.permuted(scores), "scores": scores,
+        "rows": figures.score_rows(scores), "seed_rows": figures.score_rows(scores.get("seed_prompts") or {}), "columns": figures.COLUMNS,
+        "metrics": figures.METRICS, "cards": cards, "runs": figures.training(args.models),
+        "set_aside": _set_aside(args.set_aside), "steps": _steps(args, walker), "commit": _brief(commit() or ""), "commands": COMMANDS,
+        "pitches": [(name, clips.pitch_colour(pitch)) for pitch, name in enumerate(clips.COMMON_NAMES)], "chroma_rows": clips.ROWS,
+    }
+
+
+def render(values: Mapping[str, Any]) -> str:
+    """Fill the template, with everything escaped."""
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
+                                     lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    return environment.get_template("page.html.j2").render(values)
+
+
+def _entries(path: Path) -> list[dict[str, Any]]:
+    entries = read_json(path)
+    if not isinstance(entries, list):
+        raise UserError(f"{path}: expected a list of judgements, got {type(entries).__name__}")
+    for number, entry in enumerate(entries):
+        missing = [key for key in ("which", "prompt", "path") if not isinstance(entry, Mapping) or key not in entry]
+        if missing:
+            raise UserError(f"{path}: entry {number}: lacks {', '.join(missing)}")
+    return entries
+
+
+def _prompts(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Each prompt once, those of the seed experiment first."""
+    held_out = {entry["prompt"]: bool(entry.get("heldout")) for entry in entries}
+    return sorted(held_out, key=lambda prompt: held_out[prompt])
+
+
+def _card(prompt: str, entries: Sequence[dict[str, Any]], params: Report, demos: Sequence[Path], walker: lineage.Walker) -> dict[str, Any]:
+    """One prompt: the first seeds of it, each with the clips of before, after and ceiling that there are."""
+    mine = [entry for entry in entries if entry["prompt"] == prompt]
+    # the ceiling may have seeds of its own, so the seeds are those of the models' clips where there are any
+    seeds = sorted({entry.get("seed") for entry in mine if entry["which"] != "ceiling"} or {entry.get("seed") for entry in mine}, key=str)
+    takes = [{"seed": seed, "players": _players(mine, seed, demos, walker)} for seed in seeds[: params.players_per_prompt]]
+    return {"prompt": prompt, "heldout": bool(mine[0].get("heldout")), "seen": bool(mine[0].get("seen")), "takes": takes,
+            "asked": _asked(prompt), "seeds": len(seeds)}
+
+
+def _players(mine: Sequence[dict[str, Any]], seed: Any, demos: Sequence[Path], walker: lineage.Walker) -> list[dict[str, Any]]:
+    players = []
+    for which in WHICH:
+        takes = [entry for entry in mine if entry["which"] == which]
+        entry = next((take for take in takes if take.get("seed") == seed), takes[0] if takes and which == "ceiling" else None)
+        if entry is not None:
+            path = _find(entry, demos)
+            players.append(clips.player(entry, path) | _origin(path, walker))
+    return players
+
+
+def _find(entry: Mapping[str, Any], demos: Sequence[Path]) -> Path:
+    """The clip's file: where judgements.json says, or of that name in the demo folder of its kind."""
+    path = Path(entry["path"])
+    places = [path, *[folder / path.name for folder in demos if folder.name == entry["which"]]]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise UserError(f"{path}: no such clip; judgements.json names it, looked in {', '.join(str(place.parent) for place in places)}")
+    return found
+
+
+def _origin(path: Path, walker: lineage.Walker) -> dict[str, Any]:
+    node = walker.walk(path)
+    return {"chain": lineage.chain(node), "troubles": lineage.troubles(node)}
+
+
+def _asked(prompt: str) -> list[dict[str, str]]:
+    """The chords of a prompt as coloured pills; none when this version cannot read it."""
+    try:
+        names = [chord.harte for chord in parse(prompt).chords]
+    except PromptError:
+        return []
+    return [dict(zip(("label", "background", "ink"), (clips.short(name), *clips.colours(name)))) for name in names]
+
+
+def _set_aside(path: Path) -> dict[str, Any]:
+    """The table of files not taken: {"path", "count", "reasons": [(reason, count)], "rows": [{"path", "reason", "detail"}]}."""
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            # QUOTE_NONE: a quote in a file name is part of the name
+            rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; expected the table of files set aside") from None
+    if rows and not {"path", "reason"} <= rows[0].keys():
+        raise UserError(f"{path}: expected the columns path, reason, detail; got {', '.join(map(str, rows[0]))}")
+    reasons = Counter(row["reason"] for row in rows).most_common()
+    return {"path": str(path), "count": len(rows), "reasons": reasons, "rows": rows[:SET_ASIDE_ROWS]}
+
+
+def _steps(args: argparse.Namespace, walker: lineage.Walker) -> list[dict[str, Any]]:
+    """Each step behind this page with its commits and, where all its artifacts agree, its parameters."""
+    made: dict[str, dict[str, list[Any]]] = {}
+    for path in [*args.demos, *args.models, args.scores]:
+        for node in lineage.reachable(walker.walk(path)):
+            if node.record:
+                step = made.setdefault(node.step, {"commits": [], "params": []})
+                _once(step["commits"], node.record.get("commit"))
+                _once(step["params"], node.record.get("params"))
+    return [{"step": name, "commits": [_brief(commit) for commit in step["commits"]],
+             "params": [json.dumps(params, indent=1, sort_keys=True) for params in step["params"]]}
+            for name, step in made.items()]
+
+
+def _brief(commit: str) -> str:
+    """`4f1c0a2b91d3+dirty`: enough of a commit to find it."""
+    name, mark, _ = commit.partition("+")
+    return name[:12] + (mark and "+dirty")
+
+
+def _once(values: list[Any], value: Any) -> None:
+    if value is not None and value not in values:
+        values.append(value)

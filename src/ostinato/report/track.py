@@ -1,0 +1,140 @@
+"""`ostinato track`: import runs, scores and demos into MLflow, so that they can be compared in its UI.
+
+The truth is `events.jsonl`; MLflow is a copy with one writer (six processes on one fresh SQLite: five failed). A pipeline revision, known
+by the hash of its models' signatures and its scores, is a parent run with the scores as metrics and the demos as artifacts; each training
+run, known by its signature, is a child of the newest revision that uses it. The import can be killed and repeated at any point: runs are found
+by the tag `ostinato.key`, and what is in already is not sent again (see `ostinato.report.runs`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ostinato.files import UserError, commit, hash_value, read_json, read_jsonl, sha256, write_json, write_sidecar
+from ostinato.params import Track, section
+from ostinato.report.runs import create, find, import_run, is_number, log, metric
+
+COMPLETE = "ostinato.complete"
+ARTIFACTS = Path("mlartifacts")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage's options."""
+    parser.add_argument("--params", default="params.yaml", help="parameter file, or the section `track` as JSON")
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of models, with events.jsonl and summary.json")
+    parser.add_argument("--scores", type=Path, required=True, help="results/scores.json")
+    parser.add_argument("--demos", type=Path, nargs="+", required=True, help="folders of demos, named before, after, ceiling")
+    parser.add_argument("--stamp", type=Path, required=True, help="file to write when all is in: the ids of the runs")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Import everything, then write the stamp. Raises UserError when the store fails; only MLflow's copy is missing then."""
+    params: Track = section("track", args.params)
+    runs, scores = training_runs(args.models), read_json(args.scores)
+    missing = [str(folder) for folder in args.demos if not folder.is_dir()]
+    if missing:
+        raise UserError(f"--demos {missing[0]}: no such folder")
+    key = hash_value({"models": sorted(runs), "scores": sha256(args.scores)})
+    stamp = _guarded(params.uri, lambda: _import(params, key, runs, scores, args))
+    write_json(args.stamp, stamp)
+    write_sidecar(args.stamp, "track", [args.scores, *args.models, *args.demos], params.model_dump())
+    print(f"{params.uri}: revision {key[:12]}, {len(runs)} training runs")
+
+
+def training_runs(folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """Key -> {"names", "summary", "events", "mtime"}. The best of a sweep is a copy: it has the same signature and is the same run."""
+    runs: dict[str, dict[str, Any]] = {}
+    for folder in folders:
+        path, summary = folder / "events.jsonl", read_json(folder / "summary.json")
+        if not isinstance(summary, Mapping):
+            raise UserError(f"{folder / 'summary.json'}: expected an object, got {type(summary).__name__}")
+        events = read_jsonl(path)
+        key = str(summary.get("signature") or hash_value({"name": folder.name, "plan": summary.get("plan"), "start": events[:1]}))
+        run = runs.setdefault(key, {"names": [], "summary": summary, "events": events, "mtime": path.stat().st_mtime})
+        run["names"].append(folder.name)
+    return runs
+
+
+def _guarded(uri: str, work: Callable[[], Any]) -> Any:
+    """Do the MLflow work quietly; what the store says when it fails becomes one line."""
+    _quiet()
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return work()
+    except (MlflowException, SQLAlchemyError, OSError) as error:  # requests' errors are OSErrors
+        reason = re.sub(r"\s+", " ", str(error))[:300]
+        raise UserError(f"track.uri: {uri}: MLflow's store failed ({type(error).__name__}: {reason}); "
+                        "events, scores and demos are safe in their files: mend the store and run this step again") from error
+
+
+def _quiet() -> None:
+    # Alembic tells every migration of a fresh database; MLflow retries an unreachable server for minutes and would report usage
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name, value in (("MLFLOW_DISABLE_TELEMETRY", "true"), ("MLFLOW_LOGGING_LEVEL", "WARNING"), ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2"),
+                        ("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")):
+        os.environ.setdefault(name, value)
+
+
+def _import(params: Track, key: str, runs: Mapping[str, dict[str, Any]], scores: Mapping[str, Any],
+            args: argparse.Namespace) -> dict[str, Any]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=params.uri)
+    experiment = _experiment(client, params)
+    parent = find(client, experiment, key) or create(client, experiment, key, f"revision {key[:8]}", _provenance(), None)
+    children = {child: import_run(client, experiment, child, run, _provenance(), parent) for child, run in runs.items()}
+    named = {name: children[child] for child, run in runs.items() for name in run["names"]}
+    if COMPLETE not in client.get_run(parent).data.tags:
+        _import_revision(client, parent, scores, args, {f"ostinato.run.{name}": child for name, child in named.items()})
+    return {"uri": params.uri, "experiment": params.experiment, "key": key, "parent": parent, "runs": named}
+
+
+def _experiment(client: Any, params: Track) -> str:
+    """The experiment's id. A database without server would put artifacts into ./mlruns; `mlflow ui` and dvc know ./mlartifacts."""
+    remote, here = params.uri.startswith(("http://", "https://", "databricks")), ARTIFACTS.absolute().as_uri()
+    known = client.get_experiment_by_name(params.experiment)
+    if known is not None:
+        if known.lifecycle_stage == "deleted":
+            raise UserError(f"track.experiment: {params.experiment}: deleted in MLflow; restore it there or name another")
+        if not remote and known.artifact_location != here:
+            logging.warning("track: %s keeps its artifacts in %s, where it was made first, not in %s", params.experiment,
+                            known.artifact_location, here)
+        return known.experiment_id
+    return client.create_experiment(params.experiment, artifact_location=None if remote else here)
+
+
+def _provenance() -> dict[str, str]:
+    tags = {"mlflow.source.git.commit": commit(), "ostinato.dvc_lock": sha256("dvc.lock") if Path("dvc.lock").is_file() else None}
+    return {name: value for name, value in tags.items() if value is not None}
+
+
+def _import_revision(client: Any, parent: str, scores: Mapping[str, Any], args: argparse.Namespace, tags: Mapping[str, str]) -> None:
+    """Scores as metrics, demos as artifacts; the mark of completion comes last."""
+    start = client.get_run(parent).info.start_time
+    log(client, parent, [metric(name, value, start, 0) for name, value in score_metrics(scores)])
+    for name, value in tags.items():
+        client.set_tag(parent, name, value)
+    client.log_artifact(parent, str(args.scores))
+    for folder in args.demos:
+        client.log_artifacts(parent, str(folder), f"demos/{folder.name}")
+    client.set_tag(parent, COMPLETE, "true")
+    client.set_terminated(parent)
+
+
+def score_metrics(scores: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """`after.majmin`, `gain`, ...: every estimate of scores.json by its place; the intervals stay in the artifact, but for the gains."""
+    for name, entry in scores.items():
+        if isinstance(entry, Mapping) and "value" in entry:
+            wanted = ("value", "low", "high") if "gain" in name else ("value",)
+            present = [part for part in wanted if is_number(entry.get(part))]
+            yield from ((prefix + name + ("" if part == "value" else f".{part}"), entry[part]) for part in present)
+        elif isinstance(entry, Mapping):
+            yield from score_metrics(entry, f"{prefix}{name}.")

@@ -1,0 +1,29 @@
+"""Take the run of a sweep that is best on validation: the lowest loss at its end."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from ostinato.files import atomic, read_json, write_json, write_sidecar
+from ostinato.lm.codec import FILE as CODEC_FILE
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage's options."""
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of trained models")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the best of them")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Copy the best model and list the sweep in its summary."""
+    losses = {folder: read_json(folder / "summary.json")["valid_loss"] for folder in args.models}
+    best = min(losses, key=lambda folder: (losses[folder], str(folder)))
+    for name in (CODEC_FILE, "events.jsonl", "state_dict.bin"):
+        with atomic(args.out / name) as path:
+            shutil.copyfile(best / name, path)
+    sweep = {folder.name: loss for folder, loss in losses.items()}
+    write_json(args.out / "summary.json", read_json(best / "summary.json") | {"chosen": best.name, "sweep": sweep})
+    write_sidecar(args.out / "state_dict.bin", "best", [folder / "state_dict.bin" for folder in args.models], about={"chosen": best.name})
+    print(f"{best.name}: validation loss {losses[best]:.3f} nats per code, best of {len(losses)}")

@@ -1,0 +1,68 @@
+"""Train one language model through submitit and put it, whole, where the next rules look for it.
+
+The run's folder is `<runs>/<name>/<signature>`: the signature is a hash of everything that decides the weights (as in dora), so that a run goes on
+exactly when nothing of that has changed, and earlier runs are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ostinato.files import atomic, hash_value, read_json, sha256, write_json, write_sidecar
+from ostinato.lm.codec import FILE as CODEC_FILE
+from ostinato.params import Launch, Loop, Model, Plan, part, section
+from ostinato.train.launch import TrainJob, launch
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage's options."""
+    parser.add_argument("--name", required=True, help="name of the run; `base` is trained without chords, any other with them")
+    parser.add_argument("--params", required=True, help="section `train` without plans and launch, as JSON")
+    parser.add_argument("--model", default="params.yaml", help="parameter file, or the section `model` as JSON")
+    parser.add_argument("--plan", required=True, help="what to train, as JSON: train.base or train.tune with values of the sweep")
+    parser.add_argument("--launch", required=True, help="how to start the job, as JSON: train.launch")
+    parser.add_argument("--codec", type=Path, required=True, help="folder of the codec")
+    parser.add_argument("--codes", type=Path, nargs="+", required=True, help="arrays of codes")
+    parser.add_argument("--init", type=Path, help="folder of the model to go on from")
+    parser.add_argument("--runs", type=Path, required=True, help="folder of all runs")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the trained model")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train, or go on training, and export."""
+    config = configuration(args)
+    launch(TrainJob(config), part(Launch, "launch", args.launch))
+    export(Path(config["folder"]), args, config)
+
+
+def configuration(args: argparse.Namespace) -> dict[str, Any]:
+    """Everything the job needs, as plain JSON, with its signature and folder."""
+    loop, plan = part(Loop, "train", args.params), part(Plan, "plan", args.plan)
+    model: Model = section("model", args.model)
+    config = {"task": "ostinato.train.musicgen", "name": args.name, "loop": loop.model_dump(), "plan": plan.model_dump(),
+              "model": model.model_dump(), "chords": args.name != "base"}
+    decisive = {key: value for key, value in config.items() if key != "name"}
+    made_from = [sha256(path) for path in inputs(args)]
+    signature = hash_value([decisive, made_from])[:12]
+    return config | {"codec": str(args.codec.resolve()), "codes": [str(path.resolve()) for path in args.codes], "signature": signature,
+                     "init": str(args.init.resolve()) if args.init else None, "folder": str((args.runs / args.name / signature).resolve())}
+
+
+def inputs(args: argparse.Namespace) -> list[Path]:
+    """The files that decide the weights."""
+    files = [args.codec / CODEC_FILE, *args.codes, *(path.with_suffix(".jsonl") for path in args.codes)]
+    return files + ([args.init / "state_dict.bin"] if args.init else [])
+
+
+def export(folder: Path, args: argparse.Namespace, config: dict[str, Any]) -> None:
+    """Copy the finished run to where the next rules look for it, beside its codec, with a sidecar."""
+    for source in (args.codec / CODEC_FILE, folder / "events.jsonl", folder / "state_dict.bin"):
+        with atomic(args.out / source.name) as path:
+            shutil.copyfile(source, path)
+    public = {key: config[key] for key in ("name", "plan", "model", "signature")}
+    write_json(args.out / "summary.json", read_json(folder / "done.json") | public | {"job": read_json(folder / "job.json")})
+    write_sidecar(args.out / "state_dict.bin", "train", inputs(args), json.loads(json.dumps(public)), config["loop"]["seed"])

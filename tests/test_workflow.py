@@ -1,0 +1,269 @@
+"""The graph and the ledger: what Snakemake and DVC plan for a change, and how they say no. Nothing here computes music.
+
+`project` is a copy of the repository; in `finished` every rule has run, with a stand-in for `ostinato` that writes the files each stage owes.
+"""
+
+import json
+import multiprocessing
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ostinato import params
+from ostinato.train.sweep import plans
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+PARTS = ["Snakefile", "params.yaml", "dvc.yaml", "workflow", "cluster", "src", ".dvc/config", ".dvcignore", ".gitignore"]
+
+STAND_IN = f"""#!{sys.executable}
+import json, os, sys
+from pathlib import Path
+
+stage, options = sys.argv[1], {{}}
+for word in sys.argv[2:]:
+    if word.startswith("--"):
+        values = options[word] = []
+    else:
+        values.append(word)
+out = Path(options.get("--out", ["."])[0])
+files = {{
+    "check": lambda: [out / f"shards/shard-{{n:02d}}.jsonl" for n in range(json.loads(options["--params"][0])["shards"])] + [out / "set_aside.tsv"],
+    "manifests": lambda: [out / split / "data.jsonl.gz" for split in ("train", "valid", "test")],
+    "codec": lambda: [out / "compression_state_dict.bin"],
+    "codes": lambda: [out, out.with_suffix(".jsonl")],
+    "train": lambda: [out / name for name in ("state_dict.bin", "events.jsonl", "summary.json")],
+    "judge": lambda: [options["--scores"][0], options["--judgements"][0]],
+    "track": lambda: options["--stamp"],
+    "report": lambda: [out],
+}}
+files["best"] = files["train"]
+if stage == os.environ.get("FAILING"):
+    sys.exit(f"ostinato {{stage}}: told to fail")
+for file in map(Path, files.get(stage, lambda: [out / "something"])()):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(" ".join(sys.argv))
+"""
+
+
+#: Importing Snakemake takes seconds; a server does it once and forks a process for each call.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["snakemake.cli", "ostinato.params", "pytest"])
+
+
+def run(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess:
+    """A command in a project, with the stand-in before the real `ostinato`; stdout and stderr together."""
+    settings = surroundings(folder) | environment
+    return subprocess.run(command, cwd=folder, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+
+
+def snakemake(folder: Path, *options: str, **environment: str) -> subprocess.CompletedProcess:
+    """`run` for snakemake, without the start."""
+    with tempfile.NamedTemporaryFile("r") as output:
+        process = FORKS.Process(target=in_fork, args=(options, folder, surroundings(folder) | environment, output.name))
+        process.start()
+        process.join(300)
+        return subprocess.CompletedProcess(options, process.exitcode, output.read())
+
+
+def in_fork(options: tuple[str, ...], folder: Path, settings: dict[str, str], output: str) -> None:
+    from snakemake.cli import main
+
+    stream = os.open(output, os.O_WRONLY | os.O_APPEND)
+    os.dup2(stream, 1)
+    os.dup2(stream, 2)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(settings)
+    sys.argv = ["snakemake", *options]
+    main()
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE_")}
+    return outside | {"PATH": f"{folder / 'bin'}:{BIN}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+
+
+def planned(folder: Path, *options: str) -> dict[str, int]:
+    """How many jobs of each rule a dry run plans."""
+    done = snakemake(folder, "-n", *options)
+    assert done.returncode == 0, done.stdout
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE) if rule not in ("all", "total")}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A copy of the repository, in git, with nothing made yet."""
+    folder = tmp_path_factory.mktemp("project")
+    for part in PARTS:
+        (folder / part).parent.mkdir(exist_ok=True)
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, folder / part)
+    (folder / "bin").mkdir()
+    (folder / "bin/ostinato").write_text(STAND_IN)
+    (folder / "bin/ostinato").chmod(0o755)
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(project, tmp_path_factory) -> Path:
+    """The project after a whole run."""
+    folder = shutil.copytree(project, tmp_path_factory.mktemp("finished") / "project")
+    done = snakemake(folder, "--profile", "cluster/local")
+    assert done.returncode == 0 and "(100%) done" in done.stdout, done.stdout
+    return folder
+
+
+def test_a_dry_run_shows_the_whole_graph_and_loads_no_torch(project):
+    done = run(project, sys.executable, "-X", "importtime", "-m", "snakemake", "-n", "--profile", "cluster/local")
+    assert done.returncode == 0, done.stdout
+    for rule, count in {"etudes": 1, "check": 1, "listen": 4, "codes": 4, "base": 1, "tune": 2, "generate": 2, "page": 1}.items():
+        assert re.search(rf"^{rule} +{count}$", done.stdout, re.MULTILINE), rule
+    assert re.search(r"\| +snakemake$", done.stdout, re.MULTILINE), "no import is listed, so this would see no torch"
+    assert not re.search(r"\| +(torch|audiocraft)\b", done.stdout)
+
+
+def test_the_slurm_profile_sends_training_to_the_gpu_partition(project):
+    done = snakemake(project, "-n", "-p", "--profile", "cluster/slurm")
+    assert done.returncode == 0, done.stdout
+    launch = json.loads(re.search(r"ostinato train --name base .*--launch '(.*?)'", done.stdout)[1])
+    assert params.Launch.model_validate(launch).cluster == "slurm" and launch["partition"] == "gpu"
+
+
+def test_help_and_parameters_load_no_torch():
+    code = "import sys, ostinato.params, ostinato.train.sweep; from ostinato.cli import main; ostinato.params.load('params.yaml'); ostinato.params.schema()\n" \
+           "try: main(['--help'])\nexcept SystemExit: sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_the_schema_for_editors_is_in_step():
+    assert (ROOT / "workflow/schemas/params.schema.json").read_text() == params.schema(), "run: python -m ostinato.params"
+
+
+def test_lint_is_clean(project):
+    done = snakemake(project, "--lint")
+    assert done.returncode == 0 and "good condition" in done.stdout, done.stdout
+
+
+def test_a_folder_of_ones_own_takes_the_place_of_the_etudes(project, tmp_path):
+    (tmp_path / "live").mkdir()
+    for name in ["live/A {strange} name.MP3", "song.wav", "song.lab", "notes.txt"]:
+        (tmp_path / name).write_text("")
+    done = snakemake(project, "-n", "--quiet", "host", "--config", f"corpus={{folder: {tmp_path}}}")
+    assert done.returncode == 0, done.stdout
+    assert not re.search(r"^etudes +1$", done.stdout, re.MULTILINE) and re.search(r"^check +1$", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("values, expected", [
+    ({"listen": {"chord_swich": 3, "hop": "many"}, "train": {"seed": 1, "tune": {"lr": -1}}},
+     ["listen.chord_swich: unknown key", "listen.hop: ", "'many'", "train.tune.lr: ", "-1"]),
+    ({"corpus": {"folder": "/not/there"}}, ["corpus.folder", "/not/there: No such file or directory"]),
+    ({"corpus": {"folder": "workflow"}}, ["corpus.folder", "workflow: no recording in it"]),
+    ({"corpus": {"etudes": {"songs": 10**9}}}, ["results: ", "GB free on this disk", "GB are needed"]),
+])
+def test_what_a_user_can_mend_is_one_line_before_any_work(project, tmp_path, values, expected):
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
+    done = snakemake(project, "--profile", "cluster/local", "--configfile", str(tmp_path / "mine.yaml"))
+    lines = [line for line in done.stdout.splitlines() if not line.startswith(("Using profile", "Config file"))]
+    assert done.returncode == 1 and len(lines) == 1, done.stdout
+    assert all(words in lines[0] for words in expected), lines[0]
+    assert not (project / "results").exists()
+
+
+def test_a_sweep_is_every_combination_and_an_empty_list_keeps_the_plan():
+    whole = params.load(ROOT / "params.yaml")
+    tune = whole.train.tune
+    assert plans(tune, params.Sweep(lr=[], batch_size=[], epochs=[], segment_seconds=[])) == [tune]
+    found = plans(tune, params.Sweep(lr=[1e-3, 2e-3], batch_size=[4, 8], epochs=[], segment_seconds=[]))
+    assert [(plan.lr, plan.batch_size) for plan in found] == [(1e-3, 4), (1e-3, 8), (2e-3, 4), (2e-3, 8)]
+    assert {plan.steps for plan in found} == {tune.steps}
+    longer = plans(tune, params.Sweep(lr=[], batch_size=[], epochs=[2.5], segment_seconds=[]))
+    assert [(plan.steps, plan.epochs) for plan in longer] == [(None, 2.5)]
+
+
+def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished):
+    assert planned(finished) == {}
+    # where a model is trained does not change it
+    assert planned(finished, "--configfile", "cluster/slurm/submitit.yaml") == {}
+    after_tuning = {"best": 1, "generate": 1, "judge": 1, "track": 1, "page": 1}
+    assert planned(finished, "--config", "train={tune: {steps: 9}}") == {"tune": 2, **after_tuning}
+    assert planned(finished, "--config", "sweep={lr: [0.1, 0.2], batch_size: [4, 8]}") == {"tune": 4, **after_tuning}
+    heard = planned(finished, "--config", "listen={chord_switch: 3}")
+    assert heard["listen"] == 4 and heard["segments"] == 4 and heard["judge"] == 1 and not heard.keys() & {"etudes", "check"}
+
+
+def test_a_failure_after_a_change_does_not_pass_for_done(finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "project")
+    change = ["--config", "train={base: {steps: 9}}"]
+    done = snakemake(folder, "--cores", "1", *change, FAILING="train")
+    assert done.returncode == 1 and "ostinato train: told to fail" in done.stdout.splitlines()
+    assert planned(folder, *change) == {"base": 1, "tune": 2, "best": 1, "generate": 2, "judge": 1, "track": 1, "page": 1}
+    done = snakemake(folder, "--cores", "1", "-R", "codec", FAILING="codec")
+    assert done.returncode == 1 and "ostinato codec: told to fail" in done.stdout.splitlines()
+
+
+def test_dvc_adopts_what_snakemake_made(finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "project")
+    assert run(folder, "dvc", "status").returncode == 0
+    made = (folder / "results/corpus/shards/shard-00.jsonl").stat().st_mtime_ns
+    done = run(folder, "dvc", "repro", "corpus", SNAKEMAKE_PROFILE="cluster/local")
+    assert done.returncode == 0 and "Nothing to be done" in done.stdout, done.stdout
+    assert (folder / "results/corpus/shards/shard-00.jsonl").stat().st_mtime_ns == made
+    assert "up to date" in run(folder, "dvc", "status", "corpus").stdout
+    assert planned(folder) == {}
+
+
+def test_dvc_stages_agree_with_the_rules(finished):
+    """Each rule belongs to one stage; a stage's deps are its rules' inputs from elsewhere, its params the sections they are given."""
+    rules = read_rules(finished)
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    outs = {name: [next(iter(out)) for out in [*stage["outs"], *stage.get("metrics", [])]] for name, stage in stages.items()}
+    ours = {name: {rule for rule, row in rules.items() if any(covers(outs[name], file) for file in row["outputs"])} for name in stages}
+    assert sorted(rule for some in ours.values() for rule in some) == sorted(rules.keys() - {"etudes"})
+    ours["corpus"].add("etudes")  # made again from its seed, not kept
+    for name, stage in stages.items():
+        rows = [rules[rule] for rule in ours[name]]
+        assert stage["cmd"] == f"snakemake --cores all {name}"
+        assert all(out.get("persist") for entry in [*stage["outs"], *stage.get("metrics", [])] for out in entry.values())
+        assert all(covers(outs[name], file) for row in rows for file in row["outputs"] if file != "results/corpus/etudes")
+        elsewhere = {file for row in rows for file in row["inputs"] if not covers([*outs[name], "results/corpus/etudes"], file)}
+        assert {file for file in elsewhere if not covers(stage["deps"], file)} == set(), f"{name}: missing in deps"
+        assert [dep for dep in stage["deps"] if not any(covers([dep], file) for file in elsewhere)] == [], f"{name}: deps no rule reads"
+        assert set(stage["params"]) == {key for row in rows for key in row["params"]}, name
+
+
+def covers(paths: list[str], file: str) -> bool:
+    return any(file == path or file.startswith(f"{path}/") for path in paths)
+
+
+def read_rules(folder: Path) -> dict[str, dict[str, set[str]]]:
+    """Outputs, inputs and keys of params.yaml of each rule, from Snakemake's own summary."""
+    rows = [line.split("\t") for line in snakemake(folder, "--detailed-summary").stdout.splitlines() if line.count("\t") == 7]
+    rules: dict[str, dict[str, set[str]]] = {}
+    for output, _, rule, _, inputs, command, *_ in rows[1:]:
+        row = rules.setdefault(rule, {"outputs": set(), "inputs": set(), "params": set()})
+        row["outputs"].add(output)
+        row["inputs"] |= set(inputs.split(","))
+        words = shlex.split(command)
+        row["params"] |= {key for option, word in zip(words, words[1:]) if word.startswith("{") and option != "--launch" for key in keys(json.loads(word), rule)}
+    return rules
+
+
+def keys(given: dict, rule: str) -> set[str]:
+    """The keys of params.yaml that a JSON object on a command line comes from."""
+    for name, field in params.Params.model_fields.items():
+        if given.keys() == field.annotation.model_fields.keys():
+            return {name}
+    if given.keys() == params.Plan.model_fields.keys():
+        return {"train.base"} if rule == "base" else {"train.tune", "sweep"}
+    assert given.keys() < params.Train.model_fields.keys(), given
+    return {f"train.{key}" for key in given}

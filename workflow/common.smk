@@ -1,0 +1,145 @@
+"""What the rules share, computed once while Snakemake plans: checked parameters, source files, recordings, disk space."""
+
+import ast
+import json
+import os
+import sys
+from functools import cache
+from glob import glob
+from pathlib import Path
+
+from ostinato.cli import STAGES
+from ostinato.files import UserError, require_space
+from ostinato.params import Params, check
+from ostinato.train.sweep import plans
+
+AUDIO = {".wav", ".flac", ".ogg", ".mp3"}
+SIDE_FILES = {".lab", ".yaml"}
+
+#: Modules that pass values and files on but do not decide what is computed: a new option of the command line must not retrain a model.
+PLUMBING = {"ostinato.cli", "ostinato.files", "ostinato.params"}
+
+
+def as_json(value) -> str:
+    """A section as compact JSON with sorted keys, so that the order of keys in params.yaml and `2` for `2.0` rerun nothing."""
+    return json.dumps(value.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def section(name: str):
+    """For `params:`, one section of params.yaml. A function, since Snakemake looks for wildcards in the braces of plain text."""
+    return lambda wildcards: as_json(getattr(PARAMS, name))
+
+
+def training(wildcards) -> str:
+    """For `params:`, what `train` says about all runs alike: without the plans, and without `launch`, which says where but not what."""
+    values = PARAMS.train.model_dump(mode="json", exclude={"base", "tune", "launch"})
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+
+def launch(wildcards) -> str:
+    """For `resources:`, how a training job is started. Not in `params:`: a model trained on a cluster is not trained anew elsewhere."""
+    return as_json(PARAMS.train.launch)
+
+
+def sources(stage: str) -> list[str]:
+    """The source files behind a stage: its own and all of the project's it imports, for `input:`, since Snakemake sees no imports."""
+    found, waiting = set(), [STAGES[stage][0]]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += imports(name)
+    return sorted(str(source_file(name)) for name in found)
+
+
+@cache
+def imports(importer: str) -> frozenset[str]:
+    """The project's modules that one imports, at its top or within functions; read, not run, so that torch stays out."""
+    names = set()
+    for node in ast.walk(ast.parse(source_file(importer).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(name for name in names - PLUMBING if name.startswith("ostinato.") and source_file(name).exists())
+
+
+def source_file(name: str) -> Path:
+    """Where a module lies. Packages are none: their `__init__.py` hold no code."""
+    return Path("src", *name.split(".")).with_suffix(".py")
+
+
+def recordings(folder: str | None) -> list[str]:
+    """Recordings and side files below `corpus.folder`, listed now, so that a new one reruns `check`; empty for the embedded corpus.
+
+    Snakemake takes {} in a name for a wildcard and knows no way to say otherwise: such files are used like all, but not watched.
+    """
+    if folder is None:
+        return []
+    try:
+        found = [Path(place, name) for place, _, names in os.walk(folder, onerror=_raise) for name in sorted(names)]
+    except OSError as error:
+        raise UserError(f"corpus.folder: {error.filename}: {error.strerror}") from None
+    if not any(path.suffix.lower() in AUDIO for path in found):
+        raise UserError(f"corpus.folder: {folder}: no recording in it ({', '.join(sorted(AUDIO))})")
+    watched = [path for path in found if path.suffix.lower() in AUDIO | SIDE_FILES and path.exists()]
+    return sorted(str(path) for path in watched if not {"{", "}"} & set(str(path)))
+
+
+def _raise(error: OSError):
+    raise error
+
+
+def expected_bytes(params: Params, songs: list[str], runs: int) -> int:
+    """What `results/` will hold, in bytes, roughly; meant to catch a disk that is obviously too small.
+
+    - A second of music: 16-bit segments, plus 60 % of 16-bit 44.1 kHz for an etude's FLAC.
+    - How long a user's songs are is not known before they are decoded: a wav as if 16-bit 44.1 kHz mono, anything else as if 128 kbit/s.
+    - A run: weights, gradients and Adam's two moments of 12 * layers * dim^2 numbers, 4 bytes each.
+    - Demos: 16-bit like the segments. 0.2 GB for the environment's caches, MLflow, logs and the page.
+    """
+    rate = 2 * params.segments.sample_rate
+    if songs:
+        sizes = [(Path(path).suffix.lower(), os.path.getsize(path)) for path in songs]
+        music = sum(size / (88_200 if suffix == ".wav" else 16_000) for suffix, size in sizes if suffix in AUDIO) * rate
+    else:
+        etudes = params.corpus.etudes
+        music = etudes.songs * (etudes.min_seconds + etudes.max_seconds) / 2 * (rate + 0.6 * 88_200)
+    models = (runs + 1) * 16 * 12 * params.model.layers * params.model.dim**2
+    clips = 3 * len(params.demos.prompts + params.demos.heldout) * len(params.demos.seeds)
+    return int(music + models + clips * params.demos.seconds * rate + 2e8)
+
+
+def missing_bytes(folder: str, needed: int) -> int:
+    """What is still to be written to `folder`."""
+    return max(0, needed - sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()))
+
+
+# What the user can mend is one line. sys.exit, because Snakemake prints a WorkflowError in five, traceback and all.
+try:
+    PARAMS = check(config, " + ".join(os.path.relpath(path) for path in reversed(workflow.configfiles)))
+    FOLDER = PARAMS.corpus.folder and os.path.expanduser(PARAMS.corpus.folder)
+    SONGS = recordings(FOLDER)
+    PLANS = plans(PARAMS.train.tune, PARAMS.sweep)
+    require_space("results", missing_bytes("results", expected_bytes(PARAMS, SONGS, len(PLANS))))
+except UserError as error:
+    sys.exit(f"ostinato: {error}")
+
+SHARDS = [f"shard-{number:02d}" for number in range(PARAMS.corpus.shards)]
+MODELS = ["base", *(f"tune-{k}" for k in range(len(PLANS))), "tuned"]
+DEMOS = ["before", "after", "ceiling"]
+
+
+wildcard_constraints:
+    shard=r"shard-\d+",
+    k=r"\d+",
+    which="before|after",
+
+
+# A stage writes to its log; when it fails, the end of the log is shown as well. `ostinato` is found without activating .venv.
+# The first words are Snakemake's own prefix, which this one replaces. Rules that start a pool of processes ask for one thread in each,
+# where Snakemake would allow all of the rule's threads to each.
+shell.prefix(
+    f'set -euo pipefail; PATH="$PATH:{os.path.dirname(sys.executable)}"; '
+    'logged() {{ "${{@:2}}" > "$1" 2>&1 || {{ tail -n 3 "$1" >&2; return 1; }}; }}; '
+)

@@ -1,0 +1,36 @@
+rule etudes:
+    input:
+        code=sources("etudes"),
+    output:
+        directory("results/corpus/etudes"),
+    params:
+        section=section("corpus"),
+    log:
+        "results/logs/etudes.log",
+    benchmark:
+        "results/benchmarks/etudes.tsv"
+    threads: 8
+    message:
+        "Render the embedded corpus"
+    shell:
+        "OMP_NUM_THREADS=1 logged {log} ostinato etudes --params {params.section:q} --out {output}"
+
+
+rule check:
+    input:
+        songs=lambda wildcards: SONGS or "results/corpus/etudes",
+        code=sources("check"),
+    output:
+        shards=expand("results/corpus/shards/{shard}.jsonl", shard=SHARDS),
+        set_aside="results/corpus/set_aside.tsv",
+    params:
+        section=section("corpus"),
+        folder=lambda wildcards: FOLDER or "results/corpus/etudes/audio",
+    log:
+        "results/logs/check.log",
+    benchmark:
+        "results/benchmarks/check.tsv"
+    message:
+        "Decode every recording, set aside what cannot be used"
+    shell:
+        "logged {log} ostinato check --params {params.section:q} --folder {params.folder:q} --out results/corpus"

@@ -1,0 +1,16 @@
+rule listen:
+    input:
+        songs="results/corpus/shards/{shard}.jsonl",
+        code=sources("listen"),
+    output:
+        directory("results/listen/{shard}"),
+    params:
+        section=section("listen"),
+    log:
+        "results/logs/listen/{shard}.log",
+    benchmark:
+        "results/benchmarks/listen/{shard}.tsv"
+    message:
+        "Hear beats, chords, key and sections of {wildcards.shard}"
+    shell:
+        "logged {log} ostinato listen --params {params.section:q} --songs {input.songs} --out {output}"

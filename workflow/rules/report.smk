@@ -1,0 +1,68 @@
+rule judge:
+    input:
+        demos=expand("results/demos/{which}", which=DEMOS),
+        manifests=expand("results/dataset/manifests/{split}/data.jsonl.gz", split=["train", "valid", "test"]),
+        code=sources("judge"),
+    output:
+        scores="results/scores.json",
+        judgements="results/judgements.json",
+    params:
+        section=section("judge"),
+        listen=section("listen"),
+    log:
+        "results/logs/judge.log",
+    benchmark:
+        "results/benchmarks/judge.tsv"
+    threads: 8
+    message:
+        "Hear which chords the demos play and compare them with those asked"
+    shell:
+        "OMP_NUM_THREADS=1 logged {log} ostinato judge --jobs {threads} --params {params.section:q} --listen {params.listen:q} --demos {input.demos} "
+        "--manifests results/dataset/manifests --scores {output.scores} --judgements {output.judgements}"
+
+
+rule track:
+    input:
+        models=expand("results/models/{name}/events.jsonl", name=MODELS),
+        scores="results/scores.json",
+        demos=expand("results/demos/{which}", which=DEMOS),
+        code=sources("track"),
+    output:
+        "results/tracked.json",
+    params:
+        section=section("track"),
+        models=expand("results/models/{name}", name=MODELS),
+    log:
+        "results/logs/track.log",
+    benchmark:
+        "results/benchmarks/track.tsv"
+    message:
+        "Import runs, scores and demos into MLflow"
+    shell:
+        "logged {log} ostinato track --params {params.section:q} --models {params.models} --scores {input.scores} "
+        "--demos {input.demos} --stamp {output}"
+
+
+rule page:
+    input:
+        scores="results/scores.json",
+        judgements="results/judgements.json",
+        demos=expand("results/demos/{which}", which=DEMOS),
+        models=expand("results/models/{name}/events.jsonl", name=MODELS),
+        set_aside="results/corpus/set_aside.tsv",
+        code=sources("report"),
+        templates=glob("src/ostinato/report/*.j2"),
+    output:
+        "results/report/index.html",
+    params:
+        section=section("report"),
+        models=expand("results/models/{name}", name=MODELS),
+    log:
+        "results/logs/report.log",
+    benchmark:
+        "results/benchmarks/report.tsv"
+    message:
+        "Write the page"
+    shell:
+        "logged {log} ostinato report --params {params.section:q} --scores {input.scores} --judgements {input.judgements} "
+        "--demos {input.demos} --models {params.models} --set-aside {input.set_aside} --out {output}"

@@ -1,0 +1,74 @@
+# The only rules whose output is shown while they run: training is what one waits for. tee outlives Ctrl-C, so that the last words are kept.
+rule base:
+    input:
+        codec="results/codec/compression_state_dict.bin",
+        codes=expand("results/codes/{shard}.npy", shard=SHARDS),
+        index=expand("results/codes/{shard}.jsonl", shard=SHARDS),
+        code=sources("train"),
+    output:
+        expand("results/models/base/{file}", file=["state_dict.bin", "events.jsonl", "summary.json"]),
+    params:
+        section=training,
+        model=section("model"),
+        plan=lambda wildcards: as_json(PARAMS.train.base),
+    log:
+        "results/logs/train/base.log",
+    benchmark:
+        "results/benchmarks/train/base.tsv"
+    priority: 1  # the longest way through the graph; what can wait, waits
+    threads: PARAMS.train.base.threads
+    resources:
+        launch=launch,
+    message:
+        "Train the base model: music by instrument, no chords"
+    shell:
+        "ostinato train --name base --params {params.section:q} --model {params.model:q} --plan {params.plan:q} --launch {resources.launch:q} "
+        "--codec results/codec --codes {input.codes} --runs results/runs --out results/models/base 2>&1 | tee -i {log}"
+
+
+rule tune:
+    input:
+        init="results/models/base/state_dict.bin",
+        codec="results/codec/compression_state_dict.bin",
+        codes=expand("results/codes/{shard}.npy", shard=SHARDS),
+        index=expand("results/codes/{shard}.jsonl", shard=SHARDS),
+        code=sources("train"),
+    output:
+        expand("results/models/tune-{{k}}/{file}", file=["state_dict.bin", "events.jsonl", "summary.json"]),
+    params:
+        section=training,
+        model=section("model"),
+        plan=lambda wildcards: as_json(PLANS[int(wildcards.k)]),
+    log:
+        "results/logs/train/tune-{k}.log",
+    benchmark:
+        "results/benchmarks/train/tune-{k}.tsv"
+    priority: 1  # the longest way through the graph; what can wait, waits
+    threads: lambda wildcards: PLANS[int(wildcards.k)].threads
+    resources:
+        launch=launch,
+    message:
+        "Fine-tune on chord prompts, run {wildcards.k} of the sweep"
+    shell:
+        "ostinato train --name tune-{wildcards.k} --params {params.section:q} --model {params.model:q} --plan {params.plan:q} "
+        "--launch {resources.launch:q} --codec results/codec --codes {input.codes} --init results/models/base "
+        "--runs results/runs --out results/models/tune-{wildcards.k} 2>&1 | tee -i {log}"
+
+
+rule best:
+    input:
+        models=expand("results/models/tune-{k}/summary.json", k=range(len(PLANS))),
+        weights=expand("results/models/tune-{k}/state_dict.bin", k=range(len(PLANS))),
+        code=sources("best"),
+    output:
+        expand("results/models/tuned/{file}", file=["state_dict.bin", "events.jsonl", "summary.json"]),
+    params:
+        models=expand("results/models/tune-{k}", k=range(len(PLANS))),
+    log:
+        "results/logs/best.log",
+    benchmark:
+        "results/benchmarks/best.tsv"
+    message:
+        "Take the run of the sweep that is best on validation"
+    shell:
+        "logged {log} ostinato best --models {params.models} --out results/models/tuned"
