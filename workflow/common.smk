@@ -3,18 +3,17 @@
 import ast
 import json
 import os
+import re
 import sys
 from functools import cache
 from glob import glob
 from pathlib import Path
 
 from ostinato.cli import STAGES
+from ostinato.corpus.recordings import EXTENSIONS, find
 from ostinato.files import UserError, require_space
 from ostinato.params import Params, check
 from ostinato.train.sweep import plans
-
-AUDIO = {".wav", ".flac", ".ogg", ".mp3"}
-SIDE_FILES = {".lab", ".yaml"}
 
 #: Modules that pass values and files on but do not decide what is computed: a new option of the command line must not retrain a model.
 PLUMBING = {"ostinato.cli", "ostinato.files", "ostinato.params"}
@@ -54,14 +53,17 @@ def sources(stage: str) -> list[str]:
 
 @cache
 def imports(importer: str) -> frozenset[str]:
-    """The project's modules that one imports, at its top or within functions; read, not run, so that torch stays out."""
+    """The project's modules that one imports, at its top, within functions, or by a name in a string; read, not run: torch stays out."""
     names = set()
     for node in ast.walk(ast.parse(source_file(importer).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(name for name in names - PLUMBING if name.startswith("ostinato.") and source_file(name).exists())
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.add(node.value)
+    ours = {name for name in names - PLUMBING if re.fullmatch(r"ostinato(\.\w+)+", name)}
+    return frozenset(name for name in ours if source_file(name).exists())
 
 
 def source_file(name: str) -> Path:
@@ -76,18 +78,8 @@ def recordings(folder: str | None) -> list[str]:
     """
     if folder is None:
         return []
-    try:
-        found = [Path(place, name) for place, _, names in os.walk(folder, onerror=_raise) for name in sorted(names)]
-    except OSError as error:
-        raise UserError(f"corpus.folder: {error.filename}: {error.strerror}") from None
-    if not any(path.suffix.lower() in AUDIO for path in found):
-        raise UserError(f"corpus.folder: {folder}: no recording in it ({', '.join(sorted(AUDIO))})")
-    watched = [path for path in found if path.suffix.lower() in AUDIO | SIDE_FILES and path.exists()]
-    return sorted(str(path) for path in watched if not {"{", "}"} & set(str(path)))
-
-
-def _raise(error: OSError):
-    raise error
+    files = [path.with_suffix(suffix) for path in find(folder) for suffix in (path.suffix, ".lab", ".yaml")]
+    return sorted({str(path) for path in files if path.exists() and not {"{", "}"} & set(str(path))})
 
 
 def expected_bytes(params: Params, songs: list[str], runs: int) -> int:
@@ -101,7 +93,7 @@ def expected_bytes(params: Params, songs: list[str], runs: int) -> int:
     rate = 2 * params.segments.sample_rate
     if songs:
         sizes = [(Path(path).suffix.lower(), os.path.getsize(path)) for path in songs]
-        music = sum(size / (88_200 if suffix == ".wav" else 16_000) for suffix, size in sizes if suffix in AUDIO) * rate
+        music = sum(size / (88_200 if suffix == ".wav" else 16_000) for suffix, size in sizes if suffix in EXTENSIONS) * rate
     else:
         etudes = params.corpus.etudes
         music = etudes.songs * (etudes.min_seconds + etudes.max_seconds) / 2 * (rate + 0.6 * 88_200)

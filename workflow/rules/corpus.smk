@@ -30,7 +30,8 @@ rule check:
         "results/logs/check.log",
     benchmark:
         "results/benchmarks/check.tsv"
+    threads: 8
     message:
         "Decode every recording, set aside what cannot be used"
     shell:
-        "logged {log} ostinato check --params {params.section:q} --folder {params.folder:q} --out results/corpus"
+        "OMP_NUM_THREADS=1 logged {log} ostinato check --params {params.section:q} --folder {params.folder:q} --out results/corpus"

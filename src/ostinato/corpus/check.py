@@ -1,0 +1,114 @@
+"""Check recordings: decode each whole, set aside what cannot be used, and give the rest a shard and a split.
+
+A song's identity is the hash of its decoded samples: renaming or moving it moves nothing. Shard and split come from two independent parts of
+that hash, so that adding a song moves no other and touches the table of one shard. Set aside, with a reason: `empty`, `unreadable`, `truncated`,
+`not_finite`, `silent`, `too_short`, `duplicate`; a broken side file (`side_file`) is set aside alone and its song kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ostinato.corpus.recordings import RecordingError, decode, find, side_files
+from ostinato.files import UserError, sha256, write_sidecar, write_text
+from ostinato.params import Corpus, Split, section
+
+log = logging.getLogger(__name__)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage's options."""
+    parser.add_argument("--params", default="params.yaml", help="parameter file, or the section `corpus` as JSON")
+    parser.add_argument("--folder", type=Path, required=True, help="folder of recordings")
+    parser.add_argument("--out", type=Path, required=True, help="folder for shards/ and set_aside.tsv")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the tables of songs and of what was set aside."""
+    params: Corpus = section("corpus", args.params)
+    paths = find(args.folder)
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        results = list(pool.map(partial(examine, params=params), paths, chunksize=4))
+    songs = [song for song, _ in results if song]
+    aside = [row for _, rows in results for row in rows]
+    songs, duplicates = drop_duplicates(songs)
+    write_set_aside(args.out / "set_aside.tsv", sorted(aside + duplicates))
+    if not songs:
+        raise UserError(f"{args.folder}: none of {len(paths)} recordings can be used; the reasons are in {args.out / 'set_aside.tsv'}")
+    for shard in range(params.shards):
+        write_shard(args.out / "shards" / f"shard-{shard:02d}.jsonl", [song for song in songs if song["shard"] == shard])
+    _warn_of_empty_splits(songs, params.split)
+    minutes = sum(song["duration"] for song in songs) / 60
+    print(f"{len(songs)} songs, {minutes:.1f} min; {len(paths) - len(songs)} recordings set aside, see {args.out / 'set_aside.tsv'}")
+
+
+def examine(path: Path, params: Corpus) -> tuple[dict[str, Any] | None, list[tuple[str, str, str]]]:
+    """A recording's row of the song table, or None; and rows (path, reason, detail) of what is set aside."""
+    try:
+        decoded = decode(path)
+        if decoded.duration < params.min_seconds:
+            raise RecordingError("too_short", f"{decoded.duration:.1f} s, corpus.min_seconds is {params.min_seconds:g}")
+        if decoded.loudest_db < params.silence_db:
+            raise RecordingError("silent", f"loudest second {decoded.loudest_db:.0f} dBFS, corpus.silence_db is {params.silence_db:g}")
+    except RecordingError as error:
+        return None, [(str(path), error.reason, error.detail)]
+    except (OSError, RuntimeError, ValueError) as error:  # a decoder's own failure on one file must not end the run
+        return None, [(str(path), "unreadable", f"{type(error).__name__}: {error}")]
+    lab, tags, problems = side_files(path)
+    shard, split = place(decoded.content, params.shards, params.split)
+    song = {"id": decoded.content[:16], "path": str(path), "sha256": sha256(path), "duration": round(decoded.duration, 4),
+            "sample_rate": decoded.sample_rate, "channels": decoded.channels, "shard": shard, "split": split, "tags": tags,
+            "lab": str(lab) if lab else None}
+    return song, [(str(side), "side_file", detail) for side, detail in problems]
+
+
+def place(content: str, shards: int, split: Split) -> tuple[int, str]:
+    """Shard and split of a content hash, from two independent parts of it."""
+    shard = int(content[16:32], 16) % shards
+    point = int(content[32:48], 16) / 16**16
+    if point < split.test:
+        return shard, "test"
+    return shard, "valid" if point < split.test + split.valid else "train"
+
+
+def drop_duplicates(songs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[tuple[str, str, str]]]:
+    """Keep the first song of each identity; rows for the others name the one that was kept."""
+    kept: dict[str, dict[str, Any]] = {}
+    aside = []
+    for song in songs:
+        first = kept.setdefault(song["id"], song)
+        if first is not song:
+            aside.append((song["path"], "duplicate", f"same sound as {first['path']}"))
+    return list(kept.values()), aside
+
+
+def write_set_aside(path: Path, rows: list[tuple[str, str, str]]) -> None:
+    """Write the table of what was not taken."""
+    lines = ["\t".join(" ".join(field.split()) for field in row) for row in [("path", "reason", "detail"), *rows]]
+    write_text(path, "\n".join(lines) + "\n")
+    for row in rows:
+        log.warning("set aside: %s: %s (%s)", *row)
+
+
+def write_shard(path: Path, songs: list[dict[str, Any]]) -> None:
+    """Write a shard's table and sidecar; a table that would not change is left untouched, so that nothing after it runs again."""
+    rows = [{key: value for key, value in song.items() if key != "shard"} for song in sorted(songs, key=lambda song: song["id"])]
+    text = "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows)
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
+    write_text(path, text)
+    write_sidecar(path, "check", [Path(row["path"]) for row in rows])
+
+
+def _warn_of_empty_splits(songs: list[dict[str, Any]], split: Split) -> None:
+    # Moving songs so that no split is empty would break "adding one song moves no other"; `manifests` stops with an error if it matters.
+    for name, share in (("train", 1 - split.valid - split.test), ("valid", split.valid), ("test", split.test)):
+        if share and not any(song["split"] == name for song in songs):
+            log.warning("no song of %d fell into split '%s' (share %g): bring more songs or raise corpus.split.%s", len(songs), name, share, name)
