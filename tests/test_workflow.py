@@ -230,15 +230,17 @@ def test_dvc_stages_agree_with_the_rules(finished):
     ours = {name: {rule for rule, row in rules.items() if any(covers(outs[name], file) for file in row["outputs"])} for name in stages}
     assert sorted(rule for some in ours.values() for rule in some) == sorted(rules.keys() - {"etudes"})
     ours["corpus"].add("etudes")  # made again from its seed, not kept
+    wrong = set()
     for name, stage in stages.items():
         rows = [rules[rule] for rule in ours[name]]
         assert stage["cmd"] == f"snakemake --cores all {name}"
         assert all(out.get("persist") for entry in [*stage["outs"], *stage.get("metrics", [])] for out in entry.values())
         assert all(covers(outs[name], file) for row in rows for file in row["outputs"] if file != "results/corpus/etudes")
         elsewhere = {file for row in rows for file in row["inputs"] if not covers([*outs[name], "results/corpus/etudes"], file)}
-        assert {file for file in elsewhere if not covers(stage["deps"], file)} == set(), f"{name}: missing in deps"
-        assert [dep for dep in stage["deps"] if not any(covers([dep], file) for file in elsewhere)] == [], f"{name}: deps no rule reads"
-        assert set(stage["params"]) == {key for row in rows for key in row["params"]}, name
+        wrong |= {f"{name}.deps: {file} is missing" for file in elsewhere if not covers(stage["deps"], file)}
+        wrong |= {f"{name}.deps: no rule reads {dep}" for dep in stage["deps"] if not any(covers([dep], file) for file in elsewhere)}
+        wrong |= {f"{name}.params: {key} is missing or too much" for key in set(stage["params"]) ^ {key for row in rows for key in row["params"]}}
+    assert wrong == set()
 
 
 def covers(paths: list[str], file: str) -> bool:
