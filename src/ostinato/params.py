@@ -142,7 +142,7 @@ class Launch(Section):
 
     cluster: Literal["local", "slurm"] = Field(description="submitit executor; cluster/slurm/submitit.yaml overrides these keys there")
     timeout_min: Positive = Field(description="time limit, minutes")
-    signal_delay_s: Positive = Field(description="seconds before the limit at which a checkpoint is written")
+    signal_delay_s: Positive = Field(description="on Slurm: seconds before the limit at which a checkpoint is written (submitit allows 30 s for local jobs)")
     max_timeouts: Annotated[int, Field(ge=0)] = Field(description="how many times a timed-out job is requeued")
     gpus: Annotated[int, Field(ge=0)] = Field(description="GPUs per job")
     cpus: Positive = Field(description="CPU cores per job")

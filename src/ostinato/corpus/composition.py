@@ -7,6 +7,7 @@ authentic (V-I), the last phrase always authentic. Sections of the same name sha
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,19 +66,18 @@ def compose(rng: np.random.Generator, instrument: str, min_seconds: float, max_s
     key = Key(int(rng.integers(12)), "major" if rng.random() < 0.6 else "minor")
     tempo = float(rng.integers(76, 121))
     phrase_seconds = PHRASE_BARS * BEATS_PER_BAR * 60 / tempo
-    phrases = max(6, int(rng.uniform(min_seconds, max_seconds) / phrase_seconds))
-    names = _form(min(phrases, int(max_seconds / phrase_seconds)))
+    names = _form(rng, min_seconds / phrase_seconds, max_seconds / phrase_seconds)
     material = {name: [_phrase(rng, key, last) for last in _cadence_plan(name, count, rng)] for name, count in set(names)}
     patterns = {name: str(rng.choice(PATTERNS[instrument])) for name, _ in names}
     sections = tuple(Section(name, tuple(bar for phrase in material[name] for bar in phrase), patterns[name]) for name, _ in names)
     return Song(key, tempo, instrument, sections)
 
 
-def _form(phrases: int) -> list[tuple[str, int]]:
-    """Intro, then verses and choruses of two phrases, an ending: `phrases` phrases in all."""
-    middle = (phrases - 2) // 2
-    names = [("verse" if i % 2 == 0 else "chorus", 2) for i in range(max(middle, 2))]
-    return [("intro", 1), *names, ("ending", 1)]
+def _form(rng: np.random.Generator, fewest: float, most: float) -> list[tuple[str, int]]:
+    """Intro, then verses and choruses of two phrases, an ending of one: between `fewest` and `most` phrases if some number of them is."""
+    fewest_pairs = max(2, math.ceil((fewest - 2) / 2))
+    pairs = int(rng.integers(fewest_pairs, max(fewest_pairs, int((most - 2) / 2)) + 1))
+    return [("intro", 1), *[("verse" if i % 2 == 0 else "chorus", 2) for i in range(pairs)], ("ending", 1)]
 
 
 def _cadence_plan(name: str, phrases: int, rng: np.random.Generator) -> list[str]:

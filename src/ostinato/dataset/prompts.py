@@ -142,10 +142,10 @@ def _read_bar(word: str, text: str) -> tuple[Chord, ...]:
 
 
 def _refuse_near_chord(word: str, text: str) -> None:
-    """`Hmaj` before the first chord is a misspelt chord, not an instrument."""
-    if re.fullmatch(r"[A-Z][#b]?:?(maj|min|major|minor|Major|Minor|dim|aug|sus[24]?|m|maj7|min7|7|m7)", word) or ":" in word:
-        Chord_word = word.split(",")[0]
-        raise PromptError(f"in '{text}': '{Chord_word}' is no chord name; roots are A-G with # or b")
+    """`Hmaj` or `C/H` before the first chord is a misspelt chord, not an instrument."""
+    quality = r":?(maj|min|major|minor|Major|Minor|dim|aug|sus[24]?|m|maj7|min7|7|m7)"
+    if re.fullmatch(rf"[A-Z][#b]?{quality}|[A-H][#b]?({quality})?/\S+", word) or ":" in word:
+        raise PromptError(f"in '{text}': '{word.split(',')[0]}' is no chord name; roots are A-G with # or b")
 
 
 def draw_phrasing(prompt: Prompt, rng: np.random.Generator) -> str:

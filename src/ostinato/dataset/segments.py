@@ -77,9 +77,9 @@ def describe(name: str, song: dict[str, Any], heard: Any, start: float, end: flo
     instrument = str(song["tags"].get("instrument", ""))
     prompt = Prompt(instrument, tuple(tuple(chords) for _, _, chords in bars))
     rng = np.random.default_rng(int(hash_value(name)[:8], 16))
-    tags = {key: song["tags"][key] for key in ("genre", "moods", "artist", "title") if key in song["tags"]}
+    tags = {key: song["tags"].get(key) for key in ("title", "artist", "genre", "moods", "keywords")}  # audiocraft wants every key there
     return tags | {
-        "name": name, "description": draw_phrasing(prompt, rng), "instrument": instrument, "key": str(heard.key).replace(":", " "),
+        "title": tags["title"] or Path(song["path"]).stem, "name": name, "description": draw_phrasing(prompt, rng), "instrument": instrument, "key": str(heard.key).replace(":", " "),
         "bpm": round(float(heard.tempo), 2), "song": song["id"], "split": song["split"], "start": round(start, 4), "end": round(end, 4),
         "bars": [[round(left, 4), round(right, 4), [chord.harte for chord in chords]] for left, right, chords in bars],
         "chords": _within(start, end, heard.chords),

@@ -11,6 +11,7 @@ from ostinato.params import Codec
 
 FILE = "compression_state_dict.bin"
 SPECTRAL = "spectral"
+EXPECTED = f"{FILE} as audiocraft exports it, or config.json and model.safetensors as transformers does"
 
 
 def save_spectral(folder: Path, codec: Any, params: Codec) -> None:
@@ -38,7 +39,7 @@ def load_codec(folder: Path | str) -> Any:
         return _load_audiocraft(folder, package)
     from ostinato.lm.spectral import build
 
-    codec = build(Codec.model_validate({key: value for key, value in config.items()}))
+    codec = build(Codec.model_validate(config))
     codec.load_state_dict(package["best_state"])
     return codec.eval()
 
@@ -54,9 +55,19 @@ def _spectral_config(package: dict[str, Any]) -> dict[str, Any] | None:
 def _load_audiocraft(folder: Path | str, package: dict[str, Any]) -> Any:
     from ostinato.lm.audiocraft_compat import import_audiocraft
 
-    name = package.get("pretrained")
+    name = str(package.get("pretrained"))
     try:
+        if is_transformers_folder(name):
+            import transformers
+
+            model = transformers.EncodecModel.from_pretrained(name)
+            return import_audiocraft("audiocraft.models.encodec").HFEncodecCompressionModel(model).eval()
         return import_audiocraft("audiocraft.models.loaders").load_compression_model(str(folder), device="cpu").eval()
     except OSError as error:
-        raise UserError(f"codec.pretrained: {name}: not in the local cache and the model hub cannot be reached; bring its folder "
-                        f"(config.json, model.safetensors) and set codec.pretrained to a folder in audiocraft's layout ({error})") from None
+        raise UserError(f"codec.pretrained: {name}: neither cached nor reachable on the model hub; set codec.pretrained to a local folder "
+                        f"({EXPECTED}) ({' '.join(str(error).split())[:200]})") from None
+
+
+def is_transformers_folder(path: Path | str) -> bool:
+    """Whether a folder holds a model as transformers saves it."""
+    return (Path(path) / "config.json").is_file()

@@ -12,7 +12,7 @@ import numpy as np
 from ostinato.corpus.recordings import read
 from ostinato.dataset.manifests import read_manifest
 from ostinato.files import UserError, atomic, write_sidecar
-from ostinato.lm.codec import FILE, load_codec, save_spectral
+from ostinato.lm.codec import EXPECTED, FILE, is_transformers_folder, load_codec, save_spectral
 from ostinato.params import Codec, section
 
 
@@ -68,15 +68,17 @@ def _spread(rows: list[dict], seconds: float, rate: int) -> Iterator[np.ndarray]
 
 
 def fetch(pretrained: str, out: Path) -> list[Path]:
-    """Take a pretrained codec: a folder in audiocraft's layout is copied, a hub name is recorded as audiocraft's exporter does."""
+    """Take a pretrained codec: audiocraft's export is copied; a hub's name or transformers' folder is recorded as audiocraft's exporter does."""
     import torch
 
-    source = Path(pretrained) / FILE
+    source, inputs = Path(pretrained), []
     with atomic(out / FILE) as path:
-        if Path(pretrained).exists():
-            if not source.is_file():
-                raise UserError(f"codec.pretrained: {source}: no such file; expected a folder in audiocraft's layout")
-            shutil.copyfile(source, path)
-            return [source]
-        torch.save({"pretrained": pretrained, "exported": True, "version": "1.3.0"}, path)
-    return []
+        if (source / FILE).is_file():
+            shutil.copyfile(source / FILE, path)
+            inputs = [source / FILE]
+        elif source.exists() and not is_transformers_folder(source):
+            raise UserError(f"codec.pretrained: {source}: no codec in it; expected a folder with {EXPECTED}")
+        else:
+            inputs = [source] if source.exists() else []
+            torch.save({"pretrained": str(source.resolve()) if inputs else pretrained, "exported": True, "version": "1.3.0"}, path)
+    return inputs

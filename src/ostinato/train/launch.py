@@ -2,7 +2,7 @@
 
 One folder per run. `job.json` there holds the job's id, so that a launcher started again attaches to a job that still runs instead of starting
 another; `lock` is held by the training process as long as it lives, so that two never write one run on one machine. When the job reaches its
-time limit or is preempted, submitit requeues it and it goes on from its checkpoint. Interrupted (Ctrl-C, SIGTERM), the launcher cancels the job.
+time limit or is preempted, it ends its step, writes a checkpoint, and submitit requeues it. Interrupted (Ctrl-C, SIGTERM), the launcher cancels the job.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import importlib
 import logging
+import os
 import signal
 import time
 from pathlib import Path
@@ -30,16 +31,20 @@ class TrainJob:
 
     def __call__(self) -> dict[str, Any]:
         """Train, export the model into the run folder, and return the summary."""
-        from ostinato.train.loop import train
+        import torch
 
-        folder = Path(self.config["folder"])
+        from ostinato.train.loop import Preempted, train
+
+        folder, plan = Path(self.config["folder"]), Plan.model_validate(self.config["plan"])
+        torch.set_num_threads(plan.threads)
+        notice = Notice()
         with hold(folder / "lock"):
-            plan = Plan.model_validate(self.config["plan"])
-            import torch
-
-            torch.set_num_threads(plan.threads)
             task = importlib.import_module(self.config["task"]).build(self.config)
-            summary = train(task, Loop.model_validate(self.config["loop"]), plan, folder)
+            try:
+                summary = train(task, Loop.model_validate(self.config["loop"]), plan, folder, notice.given)
+            except Preempted:
+                notice.answer()  # does not come back: submitit requeues the job and ends the process
+                raise
             task.save(folder)
             write_json(folder / "done.json", summary)
         return summary
@@ -49,6 +54,27 @@ class TrainJob:
         import submitit
 
         return submitit.helpers.DelayedSubmission(self)
+
+
+class Notice:
+    """Puts submitit's signal before the time limit or a preemption off until a step is done and its checkpoint written."""
+
+    def __init__(self) -> None:
+        self.received: tuple[int, Any] | None = None
+        number = getattr(signal, "SIG" + os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2"))
+        self.handler = signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame: Any) -> None:
+        self.received = (number, frame)
+
+    def given(self) -> bool:
+        """Whether the job is to stop."""
+        return self.received is not None
+
+    def answer(self) -> None:
+        """Let submitit handle the signal."""
+        if self.received and callable(self.handler):
+            self.handler(*self.received)
 
 
 class hold:
@@ -105,7 +131,7 @@ def _submit(job: TrainJob, params: Launch, folder: Path) -> Any:
                                      local_max_num_timeout=params.max_timeouts)
     executor.update_parameters(
         name=f"ostinato-{job.config['name']}", timeout_min=params.timeout_min, gpus_per_node=params.gpus, cpus_per_task=params.cpus,
-        mem_gb=params.mem_gb, local_signal_delay_s=params.signal_delay_s, slurm_signal_delay_s=params.signal_delay_s,
+        mem_gb=params.mem_gb, slurm_signal_delay_s=params.signal_delay_s,
         **({"slurm_partition": params.partition} if params.partition else {}))
     submitted = executor.submit(job)
     write_json(folder / "job.json", {"cluster": params.cluster, "id": submitted.job_id})
@@ -144,8 +170,6 @@ class _OrphanedLocalJob:
         return not is_held(self.lock)
 
     def cancel(self, check: bool = True) -> None:
-        import os
-
         os.kill(int(self.job_id), signal.SIGINT)
 
     def exception(self) -> None:

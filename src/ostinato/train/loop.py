@@ -12,6 +12,7 @@ import json
 import logging
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,10 +41,18 @@ def learning_rate(step: int, steps: int, peak: float, loop: Loop) -> float:
     return peak * (loop.final_lr_share + (1 - loop.final_lr_share) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def train(task: Task, loop: Loop, plan: Plan, folder: Path) -> dict[str, Any]:
+class Preempted(Exception):
+    """The job was told to stop; a checkpoint has been written."""
+
+
+def train(task: Task, loop: Loop, plan: Plan, folder: Path, told_to_stop: Callable[[], bool] = lambda: False) -> dict[str, Any]:
     """Train until `task.steps`, from the checkpoint in `folder` if there is one. Returns the summary.
 
+    Args:
+        told_to_stop: asked after every step.
+
     Raises:
+        Preempted: told to stop before the end.
         UserError: the loss is not finite; the run folder is kept for a look.
     """
     import torch
@@ -66,8 +75,11 @@ def train(task: Task, loop: Loop, plan: Plan, folder: Path) -> dict[str, Any]:
                           "codes_per_second": round(codes * step / seconds)})
         if step % loop.validate_every == 0 or step == task.steps:
             events.write({"step": step, "split": "valid", "loss": validate(task, loop)})
-        if step % loop.checkpoint_every == 0 or step == task.steps:
+        stopping = told_to_stop()
+        if step % loop.checkpoint_every == 0 or step == task.steps or stopping:
             _save(task, optimizer, step, time.monotonic() - begun, folder)
+        if stopping and step < task.steps:
+            raise Preempted(f"{folder}: stopped at step {step} of {task.steps}")
     return _summary(folder, task)
 
 

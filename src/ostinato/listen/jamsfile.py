@@ -1,0 +1,81 @@
+"""What was heard, as a JAMS file (Humphrey et al., ISMIR 2014), and back.
+
+Namespaces: `beat` (value 1 is a downbeat), `chord` (Harte syntax, confidence 0-1), `key_mode`, `segment_open`, `tempo`. Times in seconds. The file
+holds no clock time: the same listening gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import jams
+import numpy as np
+
+from ostinato.files import UserError, write_text
+from ostinato.listen.chords import Interval
+from ostinato.listen.hear import Heard
+from ostinato.theory import Chord, Key
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a JAMS file says about a song: times in seconds, tempo in beats per minute."""
+
+    duration: float
+    tempo: float
+    downbeats: list[float]
+    chords: list[Interval]
+    key: Key
+    sections: list[tuple[float, float, str]]
+
+
+def write(path: Path, heard: Heard, title: str, chords_from: str) -> None:
+    """Write `heard`, atomically.
+
+    Args:
+        title: what the recording is called in the file's metadata.
+        chords_from: where the chords are from, for their annotation's metadata.
+    """
+    document = jams.JAMS(file_metadata=jams.FileMetadata(title=title, duration=heard.duration))
+    rows = {
+        "beat": [(time, 0.0, int(position), None) for time, position in zip(heard.beats, heard.positions)],
+        "chord": [(start, end - start, chord.harte, confidence) for (start, end, chord), confidence in zip(heard.chords, heard.confidences)],
+        "key_mode": [(0.0, heard.duration, str(heard.key), None)],
+        "segment_open": [(start, end - start, letter, None) for start, end, letter in heard.sections],
+        "tempo": [(0.0, heard.duration, heard.tempo, 1.0)],
+    }
+    for namespace, observations in rows.items():
+        annotation = jams.Annotation(namespace, duration=heard.duration)
+        annotation.annotation_metadata = jams.AnnotationMetadata(data_source=chords_from if namespace == "chord" else "ostinato listen")
+        for start, length, value, confidence in observations:
+            annotation.append(time=round(float(start), 4), duration=round(float(length), 4), value=_plain(value),
+                              confidence=None if confidence is None else round(float(confidence), 3))
+        document.annotations.append(annotation)
+    write_text(path, json.dumps(document.__json__, indent=1, sort_keys=True) + "\n")
+
+
+def _plain(value: object) -> object:
+    return round(value, 3) if isinstance(value, float) else value
+
+
+def read(path: Path | str) -> Description:
+    """Read a JAMS file with the namespaces above, ours or another's.
+
+    Raises:
+        UserError: it cannot be read, or a namespace is missing.
+    """
+    try:
+        document = jams.load(str(path), validate=False)
+    except (OSError, ValueError, jams.JamsError) as error:
+        raise UserError(f"{path}: no readable JAMS file ({' '.join(str(error).split())[:200]})") from None
+    found = {name: document.search(namespace=name) for name in ("beat", "chord", "key_mode", "segment_open", "tempo")}
+    missing = [name for name, annotations in found.items() if not annotations]
+    if missing:
+        raise UserError(f"{path}: no annotation of namespace {', '.join(missing)}")
+    data = {name: annotations[0].data for name, annotations in found.items()}
+    return Description(
+        float(document.file_metadata.duration), float(data["tempo"][0].value), [row.time for row in data["beat"] if row.value == 1],
+        [(row.time, row.time + row.duration, Chord.parse(row.value)) for row in data["chord"]], Key.parse(data["key_mode"][0].value),
+        [(row.time, row.time + row.duration, row.value) for row in data["segment_open"]])

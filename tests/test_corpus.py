@@ -1,0 +1,118 @@
+"""From a folder to tables of songs: what is set aside and why, and what stays where it is."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ostinato.cli import main
+from ostinato.files import read_json, read_jsonl
+from ostinato.params import load
+
+RATE = 22050
+CORPUS = load(Path(__file__).parents[1] / "params.yaml").corpus.model_copy(update={"min_seconds": 5.0})
+
+
+def tone(seconds: float, seed: int = 0, channels: int = 1) -> np.ndarray:
+    """A chord with some noise, so that no two seeds sound the same: [T, C]."""
+    rng, time = np.random.default_rng(seed), np.arange(int(seconds * RATE)) / RATE
+    sound = sum(np.sin(2 * np.pi * 220 * 2 ** (note / 12) * time) for note in (0, 4, 7)) / 6 + 0.01 * rng.standard_normal(len(time))
+    return np.repeat(sound[:, None], channels, axis=1).astype(np.float32)
+
+
+def check(folder: Path, out: Path, params=CORPUS) -> tuple[int, list[dict], dict[str, str]]:
+    """Exit status, songs, and reasons by file name."""
+    status = main(["check", "--params", params.model_dump_json(), "--folder", str(folder), "--out", str(out)])
+    songs = [row for path in sorted(out.glob("shards/*.jsonl")) for row in read_jsonl(path)]
+    table = out / "set_aside.tsv"
+    rows = list(csv.DictReader(table.open(), delimiter="\t")) if table.exists() else []
+    return status, songs, {Path(row["path"]).name: row["reason"] for row in rows}
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Good and bad recordings."""
+    folder = tmp_path / "music"
+    (folder / "live").mkdir(parents=True)
+    soundfile.write(folder / "good.wav", tone(8, 1), RATE)
+    soundfile.write(folder / "live/stereo take.FLAC", tone(8, 2, 2), RATE, format="FLAC")
+    soundfile.write(folder / "good.ogg", tone(8, 3), RATE)
+    soundfile.write(folder / "good.mp3", tone(8, 4), RATE)
+    shutil.copy(folder / "good.wav", folder / "live/copy.wav")
+    (folder / "empty.wav").write_bytes(b"")
+    soundfile.write(folder / "header.wav", np.zeros((0, 1)), RATE)
+    (folder / "text.flac").write_text("this is no music")
+    soundfile.write(folder / "silent.wav", np.zeros(8 * RATE), RATE)
+    soundfile.write(folder / "short.wav", tone(3, 5), RATE)
+    for name in ("good.mp3", "good.wav", "good.ogg"):
+        data = (folder / name).read_bytes()
+        (folder / f"truncated{Path(name).suffix}").write_bytes(data[: len(data) * 2 // 3])
+    return folder
+
+
+def test_bad_files_are_set_aside_with_reasons_and_the_rest_goes_through(folder, tmp_path):
+    status, songs, aside = check(folder, tmp_path / "out")
+    assert status == 0
+    assert {Path(song["path"]).name for song in songs} == {"good.wav", "stereo take.FLAC", "good.ogg", "good.mp3"}
+    assert aside == {"copy.wav": "duplicate", "empty.wav": "empty", "header.wav": "empty", "text.flac": "unreadable", "silent.wav": "silent",
+                     "short.wav": "too_short", "truncated.mp3": "truncated", "truncated.wav": "truncated", "truncated.ogg": "truncated"}
+    stereo = next(song for song in songs if song["path"].endswith("FLAC"))
+    assert (stereo["channels"], stereo["sample_rate"], stereo["duration"]) == (2, RATE, 8.0)
+
+
+def test_side_files_are_read_and_broken_ones_named(folder, tmp_path):
+    (folder / "good.yaml").write_text("instrument: harp\n")  # for good.wav, good.ogg and good.mp3
+    (folder / "good.lab").write_text("0 4 C:maj\n4 8 Q:maj\n")
+    (folder / "live/stereo take.lab").write_text("0 4 C:maj\n4 8 F\n")
+    _, songs, aside = check(folder, tmp_path / "out")
+    by_name = {Path(song["path"]).name: song for song in songs}
+    assert by_name["good.wav"]["tags"] == {"instrument": "harp"} and by_name["good.wav"]["lab"] is None
+    assert by_name["stereo take.FLAC"]["lab"].endswith("stereo take.lab") and aside["good.lab"] == "side_file"
+
+
+def test_adding_renaming_and_moving_songs_moves_no_other(tmp_path):
+    folder = tmp_path / "music"
+    folder.mkdir()
+    for seed in range(20):
+        soundfile.write(folder / f"{seed}.wav", tone(5.5, seed), RATE)
+    _, before, _ = check(folder, tmp_path / "out")
+    stamps = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out/shards").glob("*.jsonl")}
+    soundfile.write(folder / "new.wav", tone(5.5, 99), RATE)
+    _, after, _ = check(folder, tmp_path / "out")
+    touched = [path.name for path in (tmp_path / "out/shards").glob("*.jsonl") if path.stat().st_mtime_ns != stamps[path.name]]
+    assert len(touched) == 1 and len(after) == 21 and all(song in after for song in before)
+    assert {song["split"] for song in after} == {"train", "valid", "test"}
+    (folder / "new.wav").rename(folder / "renamed.wav")
+    _, renamed, _ = check(folder, tmp_path / "other")
+    assert {song["id"]: song["split"] for song in renamed} == {song["id"]: song["split"] for song in after}
+
+
+def test_folders_that_cannot_be_used_are_one_line(tmp_path, capsys):
+    (tmp_path / "none").mkdir()
+    soundfile.write(tmp_path / "none/short.wav", tone(1), RATE)
+    assert check(tmp_path / "none", tmp_path / "out")[0] == 2
+    assert "none of 1 recordings can be used" in capsys.readouterr().err
+    assert check(tmp_path / "missing", tmp_path / "out")[0] == 2
+    assert "no such folder" in capsys.readouterr().err
+
+
+def etudes(out: Path, songs: int) -> None:
+    params = CORPUS.model_copy(update={"etudes": CORPUS.etudes.model_copy(update={"songs": songs})})
+    assert main(["etudes", "--params", params.model_dump_json(), "--out", str(out)]) == 0
+
+
+def test_etudes_come_from_their_seed_with_their_truth(tmp_path):
+    etudes(tmp_path / "few", 5)
+    etudes(tmp_path / "more", 6)
+    for path in (tmp_path / "few").rglob("etude-*"):
+        assert path.read_bytes() == (tmp_path / "more" / path.relative_to(tmp_path / "few")).read_bytes(), path.name
+    instruments = set()
+    for path in (tmp_path / "few/audio").glob("*.flac"):
+        truth, info = read_json(tmp_path / f"few/truth/{path.stem}.json"), soundfile.info(path)
+        assert 60 <= info.duration <= 125 and abs(truth["chords"][-1][1] - info.duration) < 10
+        assert {name for _, _, name in truth["sections"]} >= {"intro", "verse", "chorus", "ending"}
+        instruments.add(truth["instrument"])
+    assert len(instruments) == 5
