@@ -78,15 +78,17 @@ class Notice:
 
 
 class hold:
-    """Hold an exclusive lock on a file while the block runs. The system drops it with the process, however that dies."""
+    """Hold an exclusive lock on a file while the block runs, with the process's id in it. The system drops it with the process, however that dies."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def __enter__(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.stream = self.path.open("a")
+        self.stream = self.path.open("a+")
         fcntl.flock(self.stream, fcntl.LOCK_EX)
+        self.stream.truncate(0)
+        print(os.getpid(), file=self.stream, flush=True)
 
     def __exit__(self, *_: Any) -> None:
         self.stream.close()

@@ -67,9 +67,9 @@ def train(task: Task, loop: Loop, plan: Plan, folder: Path, told_to_stop: Callab
         rate = learning_rate(step, task.steps, plan.lr, loop)
         loss, codes = _step(task, optimizer, loop, step, rate)
         step += 1
+        if not math.isfinite(loss):  # before the next checkpoint is written
+            raise UserError(f"{folder}: loss is {loss} at step {step}; lower the learning rate ({plan.lr:g})")
         if step % loop.log_every == 0 or step == task.steps:
-            if not math.isfinite(loss):
-                raise UserError(f"{folder}: loss is {loss} at step {step}; lower the learning rate ({plan.lr:g})")
             seconds = time.monotonic() - begun
             events.write({"step": step, "split": "train", "loss": loss, "lr": rate, "seconds": round(seconds, 2),
                           "codes_per_second": round(codes * step / seconds)})

@@ -1,0 +1,191 @@
+"""Training: what a run is made of, and that whatever happens to it, it ends with the weights of an undisturbed one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from music import PARAMS
+
+from ostinato.dataset.prompts import parse
+from ostinato.files import UserError, read_json, read_jsonl, sha256, write_jsonl
+from ostinato.lm.codec import save_spectral
+from ostinato.lm.spectral import build
+from ostinato.train.data import CodesDataset
+from ostinato.train.loop import learning_rate, train
+
+LOOP = PARAMS.train.model_copy(update={"checkpoint_every": 7, "validate_every": 20, "validation_batches": 1, "log_every": 5})
+PLAN = PARAMS.train.base.model_copy(update={"steps": 60, "batch_size": 2, "segment_seconds": 4.0, "threads": 1})
+MODEL = PARAMS.model.model_copy(update={"dim": 48, "layers": 2, "heads": 2, "text_dim": 16})
+ROOTS = "CDEFGAB"
+
+
+@pytest.fixture(scope="module")
+def codes(tmp_path_factory) -> Path:
+    """A codec, and codes in which the chord asked decides what sounds."""
+    folder, rng = tmp_path_factory.mktemp("codes"), np.random.default_rng(0)
+    params = PARAMS.codec.model_copy(update={"codebooks": 2, "cardinality": 16, "components": 4})
+    save_spectral(folder / "codec", build(params), params)
+    columns, rows = [], []
+    for number in range(12):
+        roots = rng.integers(7, size=4)
+        bars = [[50 * i, 50 * (i + 1), [f"{ROOTS[root]}:maj"]] for i, root in enumerate(roots)]
+        columns.append(np.repeat(roots, 50)[None] + np.array([[0], [7]]))
+        rows.append({"id": f"s-{number}", "start": 200 * number, "frames": 200, "split": "valid" if number < 2 else "train", "song": "s",
+                     "instrument": "piano", "bars": bars, "prompt": "piano"})
+    np.save(folder / "shard-00.npy", np.concatenate(columns, axis=1).astype(np.int16))
+    write_jsonl(folder / "shard-00.jsonl", rows)
+    return folder
+
+
+def command(codes: Path, folder: Path, name: str = "chords", plan=PLAN) -> list[str]:
+    """`ostinato train ...` for a small model, in a folder of its own."""
+    loop = LOOP.model_dump(exclude={"base", "tune", "launch"})
+    return [sys.executable, "-m", "ostinato.cli", "train", "--name", name, "--params", json.dumps(loop), "--model", MODEL.model_dump_json(),
+            "--plan", plan.model_dump_json(), "--launch", LOOP.launch.model_dump_json(), "--codec", str(codes / "codec"),
+            "--codes", str(codes / "shard-00.npy"), "--runs", str(folder / "runs"), "--out", str(folder / "model")]
+
+
+def start(words: list[str]) -> subprocess.Popen:
+    """In a process group of its own, so that launcher, submitit and training can be killed together."""
+    return subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def run_folder(folder: Path) -> Path:
+    return next((folder / "runs/chords").glob("*"))
+
+
+def wait_for_step(folder: Path, step: int) -> None:
+    """Until the run's events reach a step."""
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline:
+        lines = [line for path in folder.glob("runs/chords/*/events.jsonl") for line in path.read_text().splitlines()]
+        if any(json.loads(line).get("step", 0) >= step for line in lines if line.endswith("}")):
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"step {step} was not reached")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(codes, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = subprocess.run(command(codes, folder), capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "step 60 split valid loss" in done.stdout
+    return folder
+
+
+def assert_same_end(folder: Path, undisturbed: Path) -> list[dict]:
+    """Same weights and losses; returns the events."""
+    assert sha256(folder / "model/state_dict.bin") == sha256(undisturbed / "model/state_dict.bin")
+    both = [[(row["step"], row["split"], row["loss"]) for row in read_jsonl(where / "model/events.jsonl") if "split" in row]
+            for where in (folder, undisturbed)]
+    assert both[0] == both[1]
+    return read_jsonl(folder / "model/events.jsonl")
+
+
+def test_a_run_learns_and_leaves_a_whole_model(undisturbed, codes):
+    summary, events = read_json(undisturbed / "model/summary.json"), read_jsonl(undisturbed / "model/events.jsonl")
+    losses = [event["loss"] for event in events if event.get("split") == "valid"]
+    assert losses[-1] < 0.7 * losses[0] and summary["valid_loss"] == losses[-1]
+    assert summary["parameters"] == sum(value.numel() for value in torch.load(undisturbed / "model/state_dict.bin")["best_state"].values())
+    made = read_json(undisturbed / "model/state_dict.bin.made.json")
+    assert {Path(item["path"]).name for item in made["inputs"]} == {"compression_state_dict.bin", "shard-00.npy", "shard-00.jsonl"}
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_weights(codes, undisturbed, tmp_path):
+    for step in (0, 17, 45):
+        process = start(command(codes, tmp_path))
+        wait_for_step(tmp_path, step)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert start(command(codes, tmp_path)).wait(100) == 0
+    events = assert_same_end(tmp_path, undisturbed)
+    resumed = [event["step"] for event in events if event.get("event") == "resume"]
+    assert len(resumed) == 2 and resumed[0] >= 14 and resumed[1] >= 42 and not any(step % LOOP.checkpoint_every for step in resumed)
+
+
+def test_a_launcher_that_dies_is_replaced_and_its_job_goes_on(codes, undisturbed, tmp_path):
+    process = start(command(codes, tmp_path))
+    wait_for_step(tmp_path, 5)
+    process.kill()
+    process.communicate()
+    job = read_json(run_folder(tmp_path) / "job.json")
+    assert start(command(codes, tmp_path)).wait(100) == 0
+    assert read_json(run_folder(tmp_path) / "job.json") == job
+    assert not any(event.get("event") == "resume" for event in assert_same_end(tmp_path, undisturbed))
+
+
+def test_before_a_time_limit_it_writes_a_checkpoint_and_is_requeued(codes, undisturbed, tmp_path):
+    process = start(command(codes, tmp_path))
+    wait_for_step(tmp_path, 10)
+    os.kill(int((run_folder(tmp_path) / "lock").read_text()), signal.SIGUSR2)
+    assert process.wait(100) == 0
+    resumed = [event["step"] for event in assert_same_end(tmp_path, undisturbed) if event.get("event") == "resume"]
+    assert len(resumed) == 1 and resumed[0] >= 10
+
+
+def test_interrupted_it_takes_its_job_with_it_and_goes_on_later(codes, undisturbed, tmp_path):
+    process = start(command(codes, tmp_path))
+    wait_for_step(tmp_path, 10)
+    process.terminate()
+    process.communicate(timeout=60)
+    lock = int((run_folder(tmp_path) / "lock").read_text())
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{lock}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert process.returncode != 0 and not Path(f"/proc/{lock}").exists()
+    assert start(command(codes, tmp_path)).wait(100) == 0
+    assert_same_end(tmp_path, undisturbed)
+
+
+def test_a_job_that_fails_says_why_in_one_line(codes, tmp_path):
+    rows = read_jsonl(codes / "shard-00.jsonl")
+    (tmp_path / "codes").mkdir()
+    np.save(tmp_path / "codes/shard-00.npy", np.load(codes / "shard-00.npy"))
+    write_jsonl(tmp_path / "codes/shard-00.jsonl", [row for row in rows if row["split"] == "train"])
+    (tmp_path / "codes/codec").symlink_to(codes / "codec")
+    done = subprocess.run(command(tmp_path / "codes", tmp_path), capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2 and "no segment of split 'valid'" in done.stderr and "Traceback" not in done.stderr
+
+
+class Broken:
+    """A task whose loss is no number from step 3 on."""
+
+    steps = 20
+
+    def __init__(self) -> None:
+        self.model = torch.nn.Linear(1, 1)
+
+    def loss(self, split: str, step: int) -> tuple[torch.Tensor, int]:
+        return self.model(torch.ones(1, 1)).sum() * (float("nan") if step >= 3 else 1.0), 1
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
+    with pytest.raises(UserError, match="loss is nan at step 4; lower the learning rate"):
+        train(Broken(), LOOP, PLAN, tmp_path)
+
+
+def test_the_learning_rate_warms_up_and_follows_a_cosine():
+    loop = LOOP.model_copy(update={"warmup_share": 0.1, "final_lr_share": 0.2})
+    assert [learning_rate(step, 100, 1.0, loop) for step in (0, 9, 10, 55)] == pytest.approx([0.1, 1.0, 1.0, 0.6])
+    assert learning_rate(100, 100, 1.0, loop) == pytest.approx(0.2)
+
+
+def test_examples_are_whole_bars_and_say_what_sounds_in_them(codes):
+    data = CodesDataset([codes / "shard-00.npy"], "train")
+    batch = data.batch(np.random.default_rng(1), 8, 130, chords=True)
+    assert batch.codes.shape == (8, 2, 130) and batch.mask.shape == (8, 1, 130)
+    for row, prompt, frames in zip(batch.codes, batch.prompts, batch.frames):
+        chords = [ROOTS.index(chord.root) for chord in parse(prompt).chords]
+        assert frames == 100 and row[0, :frames].tolist() == [root for root in chords for _ in range(50)]
+        assert not row[:, frames:].any()
+    again = data.batch(np.random.default_rng(1), 8, 130, chords=True)
+    assert again.prompts == batch.prompts and np.array_equal(again.codes, batch.codes)
+    assert set(data.batch(np.random.default_rng(1), 8, 130, chords=False).prompts) == {"piano"}
