@@ -16,13 +16,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from project import ROOT, copy_project, run, surroundings
 
 from ostinato import params
 from ostinato.train.sweep import plans
-
-ROOT = Path(__file__).resolve().parents[1]
-BIN = Path(sys.executable).parent
-PARTS = ["Snakefile", "params.yaml", "dvc.yaml", "workflow", "cluster", "src", ".dvc/config", ".dvcignore", ".gitignore"]
 
 STAND_IN = f"""#!{sys.executable}
 import json, os, sys
@@ -59,14 +56,8 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["snakemake.cli", "ostinato.params", "pytest"])
 
 
-def run(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess:
-    """A command in a project, with the stand-in before the real `ostinato`; stdout and stderr together."""
-    settings = surroundings(folder) | environment
-    return subprocess.run(command, cwd=folder, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
-
-
 def snakemake(folder: Path, *options: str, **environment: str) -> subprocess.CompletedProcess:
-    """`run` for snakemake, without the start."""
+    """`run` for snakemake, without its start."""
     with tempfile.NamedTemporaryFile("r") as output:
         process = FORKS.Process(target=in_fork, args=(options, folder, surroundings(folder) | environment, output.name))
         process.start()
@@ -87,11 +78,6 @@ def in_fork(options: tuple[str, ...], folder: Path, settings: dict[str, str], ou
     main()
 
 
-def surroundings(folder: Path) -> dict[str, str]:
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE_")}
-    return outside | {"PATH": f"{folder / 'bin'}:{BIN}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
-
-
 def planned(folder: Path, *options: str) -> dict[str, int]:
     """How many jobs of each rule a dry run plans."""
     done = snakemake(folder, "-n", *options)
@@ -102,11 +88,7 @@ def planned(folder: Path, *options: str) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
     """A copy of the repository, in git, with nothing made yet."""
-    folder = tmp_path_factory.mktemp("project")
-    for part in PARTS:
-        (folder / part).parent.mkdir(exist_ok=True)
-        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-        copy(ROOT / part, folder / part)
+    folder = copy_project(tmp_path_factory.mktemp("project"))
     (folder / "bin").mkdir()
     (folder / "bin/ostinato").write_text(STAND_IN)
     (folder / "bin/ostinato").chmod(0o755)

@@ -39,7 +39,7 @@ class Generator:
         torch.manual_seed(seed)
         with torch.no_grad():
             codes = self.lm.generate(conditions=conditions([self.describe(prompt, seconds) for prompt in prompts]), max_gen_len=frames,
-                                     use_sampling=True, temp=temperature, top_k=top_k, cfg_coef=guidance)
+                                     use_sampling=True, temp=temperature, top_k=min(top_k, self.lm.card), cfg_coef=guidance)
             audio: Any = self.codec.decode(codes, None)
         return limit(audio.mean(dim=1).numpy())
 
