@@ -151,9 +151,9 @@ def test_segments_are_encoded_once_into_mapped_arrays(fitted, tmp_path):
     out = tmp_path / "codes/shard-00.npy"
     assert main(["codes", "--codec", str(fitted / "codec"), "--segments", str(tmp_path), "--out", str(out)]) == 0
     codes, rows = np.load(out, mmap_mode="r"), read_jsonl(out.with_suffix(".jsonl"))
-    assert codes.dtype == np.int16 and codes.shape == (4, 250) and [row["start"] for row in rows] == [0, 125]
-    assert rows[1]["bars"] == [[0, 62, ["C:maj"]], [62, 125, ["G:maj"]]]
+    assert codes.dtype == np.int16 and codes.shape == (4, 160) and [row["start"] for row in rows] == [0, 80]
+    assert rows[1]["bars"] == [[0, 40, ["C:maj"]], [40, 80, ["G:maj"]]]
     audio, _ = soundfile.read(tmp_path / "a-001.flac", dtype="float32")
     with torch.no_grad():
         alone = load_codec(fitted / "codec").encode(torch.from_numpy(audio)[None, None])[0][0].numpy()
-    assert np.array_equal(codes[:, 125:], alone)
+    assert np.array_equal(codes[:, 80:], alone)

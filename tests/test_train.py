@@ -24,6 +24,7 @@ LOOP = PARAMS.train.model_copy(update={"checkpoint_every": 7, "validate_every": 
 PLAN = PARAMS.train.base.model_copy(update={"steps": 60, "batch_size": 2, "segment_seconds": 4.0, "threads": 1})
 MODEL = PARAMS.model.model_copy(update={"dim": 48, "layers": 2, "heads": 2, "text_dim": 16})
 ROOTS = "CDEFGAB"
+BAR = 32  # frames
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +36,9 @@ def codes(tmp_path_factory) -> Path:
     columns, rows = [], []
     for number in range(12):
         roots = rng.integers(7, size=4)
-        bars = [[50 * i, 50 * (i + 1), [f"{ROOTS[root]}:maj"]] for i, root in enumerate(roots)]
-        columns.append(np.repeat(roots, 50)[None] + np.array([[0], [7]]))
-        rows.append({"id": f"s-{number}", "start": 200 * number, "frames": 200, "split": "valid" if number < 2 else "train", "song": "s",
+        bars = [[BAR * i, BAR * (i + 1), [f"{ROOTS[root]}:maj"]] for i, root in enumerate(roots)]
+        columns.append(np.repeat(roots, BAR)[None] + np.array([[0], [7]]))
+        rows.append({"id": f"s-{number}", "start": 4 * BAR * number, "frames": 4 * BAR, "split": "valid" if number < 2 else "train", "song": "s",
                      "instrument": "piano", "bars": bars, "prompt": "piano"})
     np.save(folder / "shard-00.npy", np.concatenate(columns, axis=1).astype(np.int16))
     write_jsonl(folder / "shard-00.jsonl", rows)
@@ -180,12 +181,12 @@ def test_the_learning_rate_warms_up_and_follows_a_cosine():
 
 def test_examples_are_whole_bars_and_say_what_sounds_in_them(codes):
     data = CodesDataset([codes / "shard-00.npy"], "train")
-    batch = data.batch(np.random.default_rng(1), 8, 130, chords=True)
-    assert batch.codes.shape == (8, 2, 130) and batch.mask.shape == (8, 1, 130)
+    batch = data.batch(np.random.default_rng(1), 8, 84, chords=True)
+    assert batch.codes.shape == (8, 2, 84) and batch.mask.shape == (8, 1, 84)
     for row, prompt, frames in zip(batch.codes, batch.prompts, batch.frames):
         chords = [ROOTS.index(chord.root) for chord in parse(prompt).chords]
-        assert frames == 100 and row[0, :frames].tolist() == [root for root in chords for _ in range(50)]
+        assert frames == 2 * BAR and row[0, :frames].tolist() == [root for root in chords for _ in range(BAR)]
         assert not row[:, frames:].any()
-    again = data.batch(np.random.default_rng(1), 8, 130, chords=True)
+    again = data.batch(np.random.default_rng(1), 8, 84, chords=True)
     assert again.prompts == batch.prompts and np.array_equal(again.codes, batch.codes)
-    assert set(data.batch(np.random.default_rng(1), 8, 130, chords=False).prompts) == {"piano"}
+    assert set(data.batch(np.random.default_rng(1), 8, 84, chords=False).prompts) == {"piano"}

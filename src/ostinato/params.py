@@ -180,6 +180,7 @@ class Loop(Section):
     warmup_share: Share = Field(description="share of the steps in which the learning rate rises")
     final_lr_share: Share = Field(description="last learning rate over the peak")
     weight_decay: NotNegative
+    codebook_decay: Annotated[float, Field(gt=0, le=1)] = Field(description="weight of a codebook's loss over that of the one before; 1: all alike, as audiocraft")
     clip_norm: Annotated[float, Field(gt=0)] = Field(description="gradient norm above which gradients are scaled down")
     checkpoint_every: Positive = Field(description="steps between checkpoints")
     validate_every: Positive = Field(description="steps between validations")

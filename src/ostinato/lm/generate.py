@@ -21,8 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("generated.wav"), help="WAV to write")
     parser.add_argument("--seconds", type=float, default=10.0, help="length, seconds")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--temperature", type=float, default=1.0)
-    parser.add_argument("--top-k", type=int, default=60, help="0: no limit")
+    parser.add_argument("--temperature", type=float, default=0.8)
+    parser.add_argument("--top-k", type=int, default=40, help="0: no limit")
     parser.add_argument("--guidance", type=float, default=3.0, help="classifier-free guidance coefficient; 1: none")
 
 

@@ -73,7 +73,7 @@ def load_lm(folder: Path | str) -> Any:
     try:
         config = json.loads(package["xp.cfg"])
     except (json.JSONDecodeError, TypeError):
-        return import_audiocraft("audiocraft.models.loaders").load_lm_model(str(folder))
+        return _load_audiocraft(folder)
     if config.get("layout") != LAYOUT:
         raise UserError(f"{path}: layout is {config.get('layout')!r}, expected {LAYOUT!r}")
     lm = build_lm(Model.model_validate(config["model"]), config["codebooks"], config["cardinality"], config["frame_rate"], seed=0)
@@ -82,3 +82,12 @@ def load_lm(folder: Path | str) -> Any:
     except RuntimeError as error:
         raise UserError(f"{path}: weights do not fit their configuration: {' '.join(str(error).split())[:300]}") from None
     return lm.eval()
+
+
+def _load_audiocraft(folder: Path | str) -> Any:
+    """A model exported by audiocraft. Its T5 is not in the folder: transformers finds it in its cache, or asks the hub."""
+    try:
+        return import_audiocraft("audiocraft.models.loaders").load_lm_model(str(folder))
+    except OSError as error:
+        raise UserError(f"{folder}: the model's text encoder is neither cached nor reachable on the model hub; download it once where there is a network "
+                        f"and set HF_HOME to that cache ({' '.join(str(error).split())[:200]})") from None

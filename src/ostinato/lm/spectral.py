@@ -1,11 +1,11 @@
 """A codec without pretrained weights: residual vector quantisation of spectrogram frames.
 
-Magnitude frames at 25 Hz are gathered into bands spaced by pitch, log-compressed, projected on principal components, and quantised by
+Magnitude frames at 16 Hz are gathered into bands spaced by pitch, log-compressed, projected on principal components, and quantised by
 residual k-means (Gray, "Vector quantization", 1984; residual stages as in SoundStream and EnCodec). Decoding inverts the projection and the
 bands, and finds a phase by fast Griffin-Lim (Perraudin et al., 2013; librosa). It keeps harmony and loses sparkle: made for machines that
 reach no model hub, and honest about it: `ostinato judge` always prints the ceiling this codec sets.
 
-Conventions: audio [B, 1, T] at 16 kHz, codes [B, K, T // 640] (int64). Behind audiocraft's CompressionModel, so that EnCodec can take its place.
+Conventions: audio [B, 1, T] at 16 kHz, codes [B, K, T // 1000] (int64). Behind audiocraft's CompressionModel, so that EnCodec can take its place.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ encodec = import_audiocraft("audiocraft.models.encodec")
 quantization = import_audiocraft("audiocraft.quantization")
 
 SAMPLE_RATE = 16000
-HOP = 640
+HOP = 1000
 FFT = 4096
 WINDOW = 3072
 LOWEST_HZ = 40.0

@@ -1,4 +1,8 @@
-"""The task of the audio track: predict the codes of a segment, given its prompt (cross-entropy over all codebooks, as in MusicGen)."""
+"""The task of the audio track: predict the codes of a segment, given its prompt (cross-entropy, as in MusicGen).
+
+MusicGen weighs all codebooks alike. In a short training the first one, which holds most of the sound and so the harmony, gains from a larger
+share: codebook k weighs `codebook_decay`^k.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,7 @@ class MusicGenTask:
     def __init__(self, params: Model, loop: Loop, plan: Plan, codec: Path, codes: Sequence[Path], init: Path | None, chords: bool) -> None:
         self.codec = load_codec(codec)
         self.params, self.plan, self.seed, self.chords = params, plan, loop.seed, chords
+        self.weights = loop.codebook_decay ** torch.arange(self.codec.num_codebooks)
         self.data = {split: CodesDataset(codes, split) for split in SPLITS}
         self.model = lm_model.load_lm(init) if init else lm_model.build_lm(params, self.codec.num_codebooks, self.codec.cardinality,
                                                                            self.codec.frame_rate, loop.seed)
@@ -33,7 +38,7 @@ class MusicGenTask:
         self.steps = plan.steps or math.ceil(plan.epochs * self.data["train"].frames / (plan.batch_size * self.frames))
 
     def loss(self, split: str, step: int) -> tuple[torch.Tensor, int]:
-        """Mean cross-entropy (nats per code) over codes that are neither padding nor outside the delay pattern."""
+        """Cross-entropy (nats per code), averaged over codes that are neither padding nor outside the delay pattern, weighed by codebook."""
         rng = np.random.default_rng([self.seed, SPLITS[split], step])
         batch = self.data[split].batch(rng, self.plan.batch_size, self.frames, self.chords)
         texts: list[str | None] = [describe(prompt, frames / self.codec.frame_rate) for prompt, frames in zip(batch.prompts, batch.frames)]
@@ -42,7 +47,9 @@ class MusicGenTask:
         codes = torch.from_numpy(batch.codes)
         output = self.model.compute_predictions(codes, lm_model.conditions(texts))
         mask = output.mask & torch.from_numpy(batch.mask)
-        return functional.cross_entropy(output.logits[mask], codes[mask]), int(mask.sum())
+        weights = self.weights[:, None].expand_as(mask)[mask]
+        losses = functional.cross_entropy(output.logits[mask], codes[mask], reduction="none")
+        return (weights * losses).sum() / weights.sum(), len(losses)
 
     def save(self, folder: Path) -> None:
         """Write the trained model into `folder`, in audiocraft's layout."""

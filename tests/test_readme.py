@@ -1,0 +1,35 @@
+"""README.md and the page promise commands; these are the ones there are."""
+
+import re
+import shlex
+
+import pytest
+from project import ROOT
+
+from ostinato.cli import STAGES, main
+from ostinato.params import load
+from ostinato.report.page import COMMANDS
+
+README = (ROOT / "README.md").read_text()
+PROMISED = re.findall(r"`((?:make|snakemake|dvc|mlflow|ostinato) [^`]+)`", README)
+
+
+def test_the_page_and_the_readme_say_the_same():
+    assert {command for _, command in COMMANDS} <= set(PROMISED)
+
+
+def test_every_stage_named_is_one_and_knows_the_options_named(capsys):
+    for words in [shlex.split(command) for command in PROMISED if command.startswith("ostinato ") and "STAGE" not in command]:
+        assert words[1] in STAGES, words
+        with pytest.raises(SystemExit) as left:
+            main([words[1], "--help"])
+        text = capsys.readouterr().out
+        assert left.value.code == 0 and all(word in text for word in words if word.startswith("--")), words
+
+
+def test_make_targets_files_and_the_store_are_there():
+    makefile = (ROOT / "Makefile").read_text()
+    assert all(f"\n{command.split()[1]}:" in makefile for command in PROMISED if command.startswith("make "))
+    assert all((ROOT / link).exists() for link in re.findall(r"\]\(([^)#:]+)\)", README))
+    assert all((ROOT / path).exists() for path in re.findall(r"(?:--profile |`)(cluster/[\w./-]+)", README))
+    assert load(ROOT / "params.yaml").track.uri in README
