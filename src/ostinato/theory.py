@@ -25,11 +25,7 @@ ALIASES: dict[str, str] = {
     "diminished": "dim", "o": "dim", "dom7": "7", "M7": "maj7", "m7": "min7", "major7": "maj7", "minor7": "min7",
     "m7b5": "hdim7", "6": "maj6", "m6": "min6", "sus": "sus4", "m9": "min9", "M9": "maj9", "mmaj7": "minmaj7",
 }
-#: How a quality is said in a prompt ("Cmaj", "Amin7", "G7").
-SPOKEN = {"maj": "maj", "min": "min"}
 NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-SHARPS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-FLATS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 #: The usual spelling of each pitch class as a chord root.
 COMMON = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 DEGREES = {"1": 0, "2": 2, "3": 4, "4": 5, "5": 7, "6": 9, "7": 11, "9": 2, "11": 5, "13": 9}
