@@ -2,7 +2,8 @@
 
 A song is a list of sections of four-bar phrases in 4/4. Within a phrase chords follow a table of common-practice successions
 (Piston, *Harmony*, "Table of usual root progressions"); every phrase ends in a cadence: half (on V), deceptive (V-vi), plagal (IV-I) or
-authentic (V-I), the last phrase always authentic. Sections of the same name share their chords, as verses do.
+authentic (V-I), the last phrase always authentic. Every second intro is a vamp on the tonic instead. Sections of the same name share their chords,
+as verses do.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ def compose(rng: np.random.Generator, instrument: str, min_seconds: float, max_s
     phrase_seconds = PHRASE_BARS * BEATS_PER_BAR * 60 / tempo
     names = _form(rng, min_seconds / phrase_seconds, max_seconds / phrase_seconds)
     material = {name: [_phrase(rng, key, last) for last in _cadence_plan(name, count, rng)] for name, count in set(names)}
+    if rng.random() < 0.5:  # a vamp: the tonic, held
+        material["intro"] = [[(_chord(rng, key, 0, plain=True),)] * PHRASE_BARS]
     patterns = {name: str(rng.choice(PATTERNS[instrument])) for name, _ in names}
     sections = tuple(Section(name, tuple(bar for phrase in material[name] for bar in phrase), patterns[name]) for name, _ in names)
     return Song(key, tempo, instrument, sections)

@@ -67,7 +67,7 @@ def align(asked: Prompt, heard: Sequence[Span], duration: float, min_share: floa
     are decided for the borders nearest to the even grid, so the result is deterministic.
 
     This is lenient by itself: it forgives any tempo, and one asked chord held throughout scores 1 - min_share * (its complement's even
-    share), 62.5 % for one of four chords and min_share 0.5. A score therefore means something only beside chance, which is always
+    share), 40 % for one of four chords and min_share 0.8, 62.5 % with 0.5. A score therefore means something only beside chance, which is always
     computed with this same alignment.
 
     Args:

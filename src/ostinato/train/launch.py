@@ -11,6 +11,7 @@ import fcntl
 import importlib
 import logging
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -212,7 +213,12 @@ def _print_from(path: Path, position: int) -> int:
 def _raise_failure(submitted: Any, folder: Path) -> None:
     if (folder / "done.json").is_file():
         return
-    log_file = submitted.paths.stderr
     error = submitted.exception()
-    lines = str(error).strip().splitlines() if error else ["the process ended without a result (killed, or out of memory)"]
-    raise UserError(f"job {submitted.job_id} failed: {lines[-1].strip()} (log: {log_file}; its checkpoint is kept, the next run goes on from it)")
+    reason = _last_of_trace(str(error)) if error else "the process ended without a result (killed, or out of memory)"
+    raise UserError(f"job {submitted.job_id} failed: {reason} (log: {submitted.paths.stderr}; its checkpoint is kept, the next run goes on from it)")
+
+
+def _last_of_trace(text: str) -> str:
+    """The last line of the traceback that submitit quotes between two lines of dashes, or of the text when it quotes none."""
+    quoted = re.search(r"^-{10,}\n(.*?)^-{10,}$", text, re.DOTALL | re.MULTILINE)
+    return (quoted[1] if quoted else text).strip().splitlines()[-1].removeprefix(f"{UserError.__module__}.{UserError.__name__}: ")
