@@ -30,7 +30,7 @@ def build_lm(params: Model, codebooks: int, cardinality: int, frame_rate: float,
 
     torch.manual_seed(seed)
     encoder = ChordTextEncoder(params, params.dim, frame_rate)
-    return lm_module.LMModel(
+    lm = lm_module.LMModel(
         pattern_provider=patterns.DelayedPatternProvider(codebooks),
         condition_provider=conditioners.ConditioningProvider({"description": encoder}),
         fuser=conditioners.ConditionFuser({"cross": ["description"], "sum": [], "prepend": [], "input_interpolate": []}),
@@ -39,6 +39,20 @@ def build_lm(params: Model, codebooks: int, cardinality: int, frame_rate: float,
         custom=False, memory_efficient=True, norm_first=True, bias_proj=False, bias_ff=False, bias_attn=False, activation="gelu",
         positional_embedding="sin", weight_init="gaussian", depthwise_init="current", zero_bias_init=True,
     )
+    _look_by_position(lm, params.dim)
+    return lm
+
+
+def _look_by_position(lm: Any, dim: int) -> None:
+    """Start cross-attention with the projection of its keys equal to that of its queries.
+
+    A frame then looks first at the chord whose span has sinusoids like its own (see lm.text); a short training would otherwise spend its steps on
+    finding that out.
+    """
+    with torch.no_grad():
+        for layer in lm.transformer.layers:
+            weight = layer.cross_attention.in_proj_weight  # [queries; keys; values]
+            weight[dim : 2 * dim] = weight[:dim]
 
 
 def conditions(descriptions: list[str | None]) -> list[Any]:

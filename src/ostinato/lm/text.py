@@ -1,8 +1,8 @@
 """The text encoder that is trained with the demo model, in T5's place behind audiocraft's TextConditioner.
 
 A prompt is read by the project's grammar. Each word of the instrument becomes one token (hashed into buckets), each chord one token, the sum
-of embeddings of its root, quality and bass, and of sinusoids of the frames where it would start and end if bars were equally long: the same
-sinusoids that the decoder adds to its own frames, so that cross-attention can find "the chord that is due now" by position. Text that is no
+of embeddings of its root, quality and bass, and of sinusoids of the frames where it would start and end if bars were equally long. The decoder's own
+sinusoids, averaged over that span, are added at last, so that cross-attention can find "the chord that is due now" by position. Text that is no
 prompt of the grammar is read word by word. The wished length stands at the end of the description: "piano CMajor; 10.00 s".
 """
 
@@ -28,6 +28,8 @@ QUALITY_INDEX = {name: i for i, name in enumerate(QUALITIES)}
 NO_CHORD = 12
 #: A chord asked for longer than a slow bar becomes several tokens, since that is how long training examples hold one.
 LONGEST_SECONDS = 3.2
+#: Points at which the sinusoids of a span are averaged.
+SPAN_POINTS = 8
 _LENGTH = re.compile(r"; ([0-9.]+) s$")
 
 
@@ -98,4 +100,12 @@ class ChordTextEncoder(conditioners.TextConditioner):
             padding = mask == 0
             padding[:, 0] = False  # a row of padding alone would give NaN
             embedded = self.mixer(embedded, src_key_padding_mask=padding)
-        return self.output_proj(embedded) * mask[..., None], mask
+        position = span_embedding(tokens[..., 4], tokens[..., 5], self.output_dim)
+        return (self.output_proj(embedded) + position) * mask[..., None], mask
+
+
+def span_embedding(start: torch.Tensor, end: torch.Tensor, dim: int) -> torch.Tensor:
+    """The decoder's sinusoids averaged over spans of frames, [B, L] each -> [B, L, dim]: nearest to the sinusoids of the frames within."""
+    middles = (torch.arange(SPAN_POINTS, device=start.device) + 0.5) / SPAN_POINTS
+    frames = start[..., None] + (end - start)[..., None] * middles
+    return create_sin_embedding(frames.flatten(0, 1)[..., None], dim).mean(dim=1).unflatten(0, start.shape)
