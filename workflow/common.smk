@@ -16,7 +16,7 @@ from ostinato.params import Params, check
 from ostinato.train.sweep import plans
 
 #: Modules that pass values and files on but do not decide what is computed: a new option of the command line must not retrain a model.
-PLUMBING = {"ostinato.cli", "ostinato.files", "ostinato.params"}
+PLUMBING = {"ostinato.cli", "ostinato.compiling", "ostinato.files", "ostinato.params"}
 
 
 def as_json(value) -> str:
@@ -67,7 +67,7 @@ def imports(importer: str) -> frozenset[str]:
 
 
 def source_file(name: str) -> Path:
-    """Where a module lies. Packages are none: their `__init__.py` hold no code."""
+    """Where a module lies. Packages are none: their `__init__.py` decide nothing that is computed."""
     return Path("src", *name.split(".")).with_suffix(".py")
 
 

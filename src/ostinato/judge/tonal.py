@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import librosa
 import numpy as np
 
+from ostinato.compiling import compiled_alone
 from ostinato.judge.adherence import Span
 
 #: E1, 41.2 Hz: the lowest string of a bass guitar.
@@ -40,6 +41,7 @@ class Bass:
     rate: float
 
 
+@compiled_alone
 def bass_energy(samples: np.ndarray, rate: int) -> Bass:
     """Fold the constant-Q energy of 41-185 Hz on pitch classes (Brown 1991; librosa.cqt). `samples` [T], `rate` Hz."""
     lowest = librosa.midi_to_hz(LOWEST_MIDI)

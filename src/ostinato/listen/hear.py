@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
+from ostinato.compiling import compiled_alone
 from ostinato.listen import beats as beat_tracking
 from ostinato.listen.chords import Interval, recognise, snap
 from ostinato.listen.features import features
@@ -41,6 +42,7 @@ class Heard:
         return self.beats[self.positions == 1]
 
 
+@compiled_alone
 def hear(samples: np.ndarray, sample_rate: int, params: Listen, want_form: bool = True) -> Heard:
     """Listen to mono audio [T].
 

@@ -17,6 +17,7 @@ import librosa
 import numpy as np
 import torch
 
+from ostinato.compiling import compiled_alone
 from ostinato.lm.audiocraft_compat import import_audiocraft
 from ostinato.params import Codec
 
@@ -83,6 +84,7 @@ class SpectralCodec(encodec.CompressionModel):
         latent = sum(codebook[codes[:, k]] for k, codebook in enumerate(self.codebooks[: codes.shape[1]]))
         return (latent @ self.basis.T + self.mean).clamp(min=0).transpose(1, 2)
 
+    @compiled_alone
     def decode(self, codes: torch.Tensor, scale: torch.Tensor | None = None) -> torch.Tensor:
         """Codes [B, K, S] -> audio [B, 1, S * HOP]."""
         magnitude = torch.expm1(self.decode_latent(codes)) / COMPRESSION

@@ -1,0 +1,47 @@
+"""One process at a time compiles librosa's functions.
+
+Problem: librosa has numba compile them at the first call and cache the result on disk. Two processes that do so at the same moment, as two jobs
+do right after an installation, can leave a cache that makes every later process die of a segmentation fault (seen with librosa 0.11 and
+numba 0.68, in `librosa.estimate_tuning`). So each process makes its first call of a function under a lock, and finds the cache whole or empty.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+Function = TypeVar("Function", bound=Callable)
+
+
+def compiled_alone(function: Function) -> Function:
+    """Decorate a function that calls compiled ones: its first call in a process waits until no other process is in its first call."""
+    called_in: set[int] = set()  # process ids: a forked process inherits this set, but may still have to compile
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        if os.getpid() in called_in:
+            return function(*args, **kwargs)
+        with _lock_file().open("a") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            result = function(*args, **kwargs)
+        called_in.add(os.getpid())
+        return result
+
+    return wrapper  # type: ignore[return-value]
+
+
+def _lock_file() -> Path:
+    """Beside numba's cache. Where that cannot be written, numba is given a folder that ends with the machine's temporary files."""
+    folder = Path(os.environ["NUMBA_CACHE_DIR"])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "lock").touch()
+    except OSError:
+        folder = Path(tempfile.mkdtemp(prefix="ostinato-numba-"))
+        os.environ["NUMBA_CACHE_DIR"] = str(folder)  # numba reads it again when it is imported after this
+    return folder / "lock"
