@@ -140,7 +140,7 @@ def test_weights_that_are_nowhere_are_one_clear_line(fitted, tmp_path, capsys, m
 def test_too_little_music_for_the_codebooks_is_said(fitted, tmp_path, capsys):
     params = PARAMS.codec.model_copy(update={"cardinality": 20000})
     assert main(["codec", "--params", params.model_dump_json(), "--manifest", str(fitted / "data.jsonl.gz"), "--out", str(tmp_path)]) == 2
-    assert "codec.cardinality: 20000 entries need at least 1600 s" in capsys.readouterr().err
+    assert "codec.cardinality: 20000 entries need at least 2500 s" in capsys.readouterr().err
 
 
 def test_segments_are_encoded_once_into_mapped_arrays(fitted, tmp_path):
