@@ -36,6 +36,7 @@ def recordings(tmp_path_factory) -> Path:
     """Sixteen good songs with their side files, six bad recordings, and what else lies in a folder."""
     folder = tmp_path_factory.mktemp("recordings")
     assert run(folder, "ostinato", "etudes", "--params", ETUDES.model_dump_json(), "--out", "etudes").returncode == 0
+    (folder / "etudes.made.json").unlink()  # a user's recordings were made by nobody
     music = folder / "etudes/audio"
     first = sorted(music.glob("*.flac"))[0]
     (music / "empty.wav").write_bytes(b"")
