@@ -26,7 +26,7 @@ def compiled_alone(function: Function) -> Function:
     def wrapper(*args, **kwargs):
         if os.getpid() in called_in:
             return function(*args, **kwargs)
-        with _lock_file().open("a") as stream:
+        with lock_file().open("a") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             result = function(*args, **kwargs)
         called_in.add(os.getpid())
@@ -35,13 +35,13 @@ def compiled_alone(function: Function) -> Function:
     return wrapper  # type: ignore[return-value]
 
 
-def _lock_file() -> Path:
-    """Beside numba's cache. Where that cannot be written, numba is given a folder that ends with the machine's temporary files."""
+def lock_file() -> Path:
+    """The lock, in numba's cache. Where that cannot be written, both move to a temporary folder, which this process then has to itself."""
     folder = Path(os.environ["NUMBA_CACHE_DIR"])
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "lock").touch()
     except OSError:
         folder = Path(tempfile.mkdtemp(prefix="ostinato-numba-"))
-        os.environ["NUMBA_CACHE_DIR"] = str(folder)  # numba reads it again when it is imported after this
+        os.environ["NUMBA_CACHE_DIR"] = str(folder)  # in time: librosa imports numba at the first call of a function
     return folder / "lock"

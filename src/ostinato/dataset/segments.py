@@ -79,7 +79,8 @@ def describe(name: str, song: dict[str, Any], heard: Any, start: float, end: flo
     rng = np.random.default_rng(int(hash_value(name)[:8], 16))
     tags = {key: song["tags"].get(key) for key in ("title", "artist", "genre", "moods", "keywords")}  # audiocraft wants every key there
     return tags | {
-        "title": tags["title"] or Path(song["path"]).stem, "name": name, "description": draw_phrasing(prompt, rng), "instrument": instrument, "key": str(heard.key).replace(":", " "),
+        "title": tags["title"] or Path(song["path"]).stem, "name": name,
+        "description": draw_phrasing(prompt, rng), "instrument": instrument, "key": str(heard.key).replace(":", " "),
         "bpm": round(float(heard.tempo), 2), "song": song["id"], "split": song["split"], "start": round(start, 4), "end": round(end, 4),
         "bars": [[round(left, 4), round(right, 4), [chord.harte for chord in chords]] for left, right, chords in bars],
         "chords": _within(start, end, heard.chords),

@@ -33,11 +33,6 @@ class Features:
     rate: float
     duration: float
 
-    @property
-    def times(self) -> np.ndarray:
-        """Frame times, s [F]."""
-        return np.arange(self.treble.shape[1]) / self.rate
-
 
 def features(samples: np.ndarray, sample_rate: int, hop: int) -> Features:
     """Features of mono audio [T]; `hop` in samples at `sample_rate`."""

@@ -14,6 +14,8 @@ PHRASE_BARS = 4
 #: Peaks off the phrase grid count this much less.
 OFF_PHRASE = 0.5
 SAME = 0.9
+#: Points at which the onsets of a bar are compared.
+RHYTHM_POINTS = 16
 
 
 def sections(samples: np.ndarray, sample_rate: int, hop: int, downbeats: np.ndarray, duration: float, kernel_beats: int) -> list[tuple[float, float, str]]:
@@ -34,10 +36,10 @@ def bar_features(samples: np.ndarray, sample_rate: int, hop: int, downbeats: np.
     edges = np.append(downbeats, duration)
     rows = []
     for start, end in zip(edges, edges[1:]):
-        first, after = int(start * sample_rate / hop), max(int(end * sample_rate / hop), int(start * sample_rate / hop) + 1)
-        shape = mel[:, first:after].mean(axis=1) if first < mel.shape[1] else np.zeros(40)
-        rhythm = np.interp(np.linspace(0, 1, 16), np.linspace(0, 1, max(after - first, 2)), np.resize(onset[first:after], max(after - first, 2)) if
-                           after - first > 0 and first < len(onset) else np.zeros(max(after - first, 2)))
+        first = min(int(start * sample_rate / hop), len(onset) - 1)
+        bar = slice(first, max(int(end * sample_rate / hop), first + 1))
+        shape, strokes = mel[:, bar].mean(axis=1), onset[bar]
+        rhythm = np.interp(np.linspace(0, 1, RHYTHM_POINTS), np.linspace(0, 1, len(strokes)), strokes)
         rows.append(np.concatenate([shape - shape.mean(), 2 * rhythm]))
     table = np.array(rows)
     table = (table - table.mean(axis=0)) / (table.std(axis=0) + 1e-6)
