@@ -16,6 +16,7 @@ container: "docker://python:3.11-bookworm"
 include: "workflow/common.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/listen.smk"
+include: "workflow/rules/ears.smk"
 include: "workflow/rules/dataset.smk"
 include: "workflow/rules/codec.smk"
 include: "workflow/rules/train.smk"
@@ -27,8 +28,10 @@ include: "workflow/rules/report.smk"
 localrules:
     base,
     tune,
+    ear,
     best,
     track,
+    track_ears,
 
 
 # The milestones, as in dvc.yaml, each with all it makes: Snakemake lets a missing file be when what was made from it is there, and so a
@@ -74,6 +77,15 @@ rule report:
         rules.page.output,
     message:
         "The report is there"
+
+
+# Not part of `all`: trained ears come with Ostinato.
+rule ears:
+    input:
+        rules.card.output,
+        rules.track_ears.output,
+    message:
+        "The ears are there"
 
 
 rule all:

@@ -20,7 +20,7 @@ from ostinato.theory import Chord
 
 RATE = 16000
 JUDGE = {"bootstrap": 200, "permutations": 50, "confidence": 0.95, "min_share": 0.5, "silence_db": -50, "seed": 7}
-LISTEN = {"sample_rate": 22050, "hop": 512, "chord_switch": 2.0, "vocabulary": "sevenths", "section_beats": 32}
+LISTEN = {"chord_switch": 2.0, "vocabulary": "sevenths", "ears": None}
 
 
 def chords(names: str) -> list[Chord]:
@@ -189,7 +189,7 @@ def demos(tmp_path, monkeypatch):
     manifest.parent.mkdir(parents=True)
     manifest.write_bytes(gzip.compress(json.dumps({"path": str(segment.with_suffix(".wav"))}).encode()))
 
-    def hear(samples, rate, params):
+    def hear(samples, rate, params, want_form, ear):
         found = truth[round(float(samples[0]), 2)]
         spans = [(4 * i / len(found), 4 * (i + 1) / len(found), chord) for i, chord in enumerate(found)]
         return SimpleNamespace(chords=spans, chroma=np.ones((12, 40)), chroma_rate=10.0)

@@ -26,7 +26,7 @@ def accuracy(prompt: str, seconds: float, heard) -> float:
                                    [chord.harte for _, _, chord in heard.chords])["majmin"]
 
 
-@pytest.mark.parametrize("instrument", ["piano", "guitar", "strings"])
+@pytest.mark.parametrize("instrument", ["piano", "guitar", "strings", "organ"])
 def test_it_hears_chords_key_and_tempo(instrument):
     prompt = SONG.replace("piano", instrument)
     heard = hear(play(prompt, SECONDS), RATE, PARAMS.listen)

@@ -9,7 +9,7 @@ import soundfile
 from music import PARAMS, RATE, play
 
 from ostinato.cli import main
-from ostinato.dataset.cuts import bars_between, candidates, cut
+from ostinato.dataset.cuts import Places, bars_between, confidence, cut
 from ostinato.dataset.manifests import read_manifest
 from ostinato.dataset.prompts import parse
 from ostinato.files import read_json, sha256, write_jsonl
@@ -31,15 +31,20 @@ def song(seed: int, bars: int = 12) -> tuple[list, list, list, float]:
     return downbeats, chords, [(0.0, 8.0, "A"), (8.0, 2.0 * bars, "B")], 2.0 * bars
 
 
-def cost(pieces: list[tuple[float, float]], times: list[float], downbeats: list, chords: list, sections: list) -> float:
+def cost(pieces: list[tuple[float, float]], times: list[float], downbeats: list, chords: list, sections: list, cadences: list) -> float:
     """The sum that the module promises to minimise, written a second time from its description."""
     starts = [start for start, _, _ in sections] + [sections[-1][1]]
+    silences = {times[0], times[-1]} | {edge for start, end, chord in chords if not chord.is_chord for edge in (start, end)}
 
     def border(time: float) -> float:
-        if time in starts:
+        if time in silences:
             return 0.0
-        bars = round((min(time, downbeats[-1]) - max(start for start in starts if start <= time)) / 2.0)
-        return COSTS.no_section_cost + (COSTS.off_phrase_cost if bars % COSTS.phrase_bars else 0.0)
+        price = COSTS.mid_chord_cost * (time not in {start for start, _, _ in chords[1:]})
+        price += COSTS.off_bar_cost * (time not in downbeats) + COSTS.no_cadence_cost * (time not in cadences)
+        if time in starts:
+            return price
+        bars = sum(1 for beat in downbeats if max(start for start in starts if start <= time) <= beat < time)
+        return price + COSTS.no_section_cost + (COSTS.off_phrase_cost if bars % COSTS.phrase_bars else 0.0)
 
     total = COSTS.skip_cost * (times[-1] - times[0] - sum(end - start for start, end in pieces))
     for start, end in pieces:
@@ -52,24 +57,32 @@ def cost(pieces: list[tuple[float, float]], times: list[float], downbeats: list,
 @pytest.mark.parametrize("seed", range(8))
 def test_no_other_cut_is_cheaper(seed):
     downbeats, chords, sections, duration = song(seed)
-    times = candidates(downbeats, chords, duration)
-    found = cut(downbeats, chords, sections, duration, COSTS)
+    cadences = [8.0, 16.0]
+    times = Places(downbeats, chords, sections, cadences, duration, COSTS).candidates()
+    found = cut(downbeats, chords, sections, cadences, duration, COSTS)
     allowed = [(a, b) for a, b in combinations(times, 2) if COSTS.min_seconds <= b - a <= COSTS.max_seconds]
     ways = [[]]
     for piece in allowed:  # every set of pieces that do not overlap
         ways += [[*way, piece] for way in ways if all(piece[0] >= other[1] or piece[1] <= other[0] for other in way)]
-    best = min(cost(way, times, downbeats, chords, sections) for way in ways)
-    assert cost(found, times, downbeats, chords, sections) == pytest.approx(best)
+    best = min(cost(way, times, downbeats, chords, sections, cadences) for way in ways)
+    assert cost(found, times, downbeats, chords, sections, cadences) == pytest.approx(best)
     assert set(found) <= set(allowed)
 
 
-def test_cuts_fall_on_chord_changes_on_bars_only():
+def test_cuts_fall_on_chord_changes_on_bars():
     downbeats, chords, sections, duration = song(3)
     changes = {start for start, _, _ in chords} | {duration}
-    for start, end in cut(downbeats, chords, sections, duration, COSTS):
+    for start, end in cut(downbeats, chords, sections, [], duration, COSTS):
         assert start in changes and end in changes and {start, end} <= {*downbeats, duration}
-    assert cut([], [(0.0, 60.0, Chord("N", ""))], [], 60.0, COSTS) == []
-    assert cut([0.0], [(0.0, 60.0, Chord("C"))], [(0.0, 60.0, "A")], 60.0, COSTS) == []  # a minute of one chord is never cut in two
+    assert cut([], [(0.0, 60.0, Chord("N", ""))], [], [], 60.0, COSTS) == []
+    assert cut([0.0], [(0.0, 60.0, Chord("C"))], [(0.0, 60.0, "A")], [], 60.0, COSTS) == []  # a minute of one chord, and no bars to cut it at
+    minute = cut([4.0 * bar for bar in range(15)], [(0.0, 60.0, Chord("C"))], [(0.0, 60.0, "A")], [], 60.0, COSTS)
+    assert len(minute) == 5 and all(end % 4 == 0 for _, end in minute)  # on bars, rather than lose it
+
+
+def test_confidence_is_weighted_by_time():
+    chords = [(0.0, 2.0, Chord("C")), (2.0, 6.0, Chord("F"))]
+    assert confidence(1.0, 6.0, chords, [1.0, 0.5]) == pytest.approx(0.6)
 
 
 def test_bars_name_what_sounds_longest_in_each_half():
@@ -99,7 +112,7 @@ def made(tmp_path_factory):
 def test_segments_keep_to_the_bounds_and_describe_themselves(made):
     assert sha256(made / "segments") == sha256(made / "again")
     sides = [read_json(path) for path in sorted((made / "segments").glob("*.json"))]
-    assert {side["song"] for side in sides} == {"a", "b"}
+    assert {side["song"] for side in sides} >= {"a", "b"} and all(0.5 <= side["confidence"] <= 1 for side in sides)
     for side in sides:
         info = soundfile.info(made / f"segments/{side['name']}.flac")
         assert info.samplerate == 16000 and PARAMS.segments.min_seconds <= info.duration <= PARAMS.segments.max_seconds
@@ -107,7 +120,14 @@ def test_segments_keep_to_the_bounds_and_describe_themselves(made):
         prompt = parse(side["description"])
         assert prompt.instrument == side["instrument"] and [[chord.harte for chord in bar] for bar in prompt.bars] == [bar[2] for bar in side["bars"]]
         assert side["chords"][0][0] == 0 and side["chords"][-1][1] == pytest.approx(side["end"] - side["start"], abs=1e-3)
-    assert "held\t" in (made / "segments/uncut.tsv").read_text()
+
+
+def test_doubtful_segments_are_left_out_and_listed(made):
+    strict = PARAMS.segments.model_copy(update={"min_confidence": 1.0})
+    assert main(["segments", "--params", strict.model_dump_json(), "--songs", f"{made}/songs.jsonl", "--listened", f"{made}/listened", "--out", f"{made}/strict"]) == 0
+    rows = [line.split("\t") for line in (made / "strict/left_out.tsv").read_text().splitlines()]
+    assert rows[0] == ["id", "path", "start", "end", "reason"] and not list((made / "strict").glob("*.flac"))
+    assert any(row[4].startswith("chords are doubtful: confidence 0.") for row in rows[1:])
 
 
 def test_audiocraft_loads_the_manifests(made, tmp_path, monkeypatch):

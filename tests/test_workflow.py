@@ -146,8 +146,8 @@ def test_a_folder_of_ones_own_takes_the_place_of_the_etudes(project, tmp_path):
 
 
 @pytest.mark.parametrize("values, expected", [
-    ({"listen": {"chord_swich": 3, "hop": "many"}, "train": {"seed": 1, "tune": {"lr": -1}}},
-     ["listen.chord_swich: unknown key", "listen.hop: ", "'many'", "train.tune.lr: ", "-1"]),
+    ({"listen": {"chord_swich": 3, "chord_switch": "many"}, "train": {"seed": 1, "tune": {"lr": -1}}},
+     ["listen.chord_swich: unknown key", "listen.chord_switch: ", "'many'", "train.tune.lr: ", "-1"]),
     ({"corpus": {"folder": "/not/there"}}, ["corpus.folder: /not/there: no such folder"]),
     ({"corpus": {"folder": "workflow"}}, ["corpus.folder: workflow: no recording in it"]),
     ({"corpus": {"etudes": {"songs": 10**9}}}, ["results: ", "GB free on this disk", "GB are needed"]),

@@ -12,7 +12,7 @@ from pathlib import Path
 from ostinato.cli import STAGES
 from ostinato.corpus.recordings import EXTENSIONS, find
 from ostinato.files import UserError, require_space
-from ostinato.params import Params, check
+from ostinato.params import Loop, Params, check
 from ostinato.train.sweep import plans
 
 #: Modules that pass values and files on but do not decide what is computed: a new option of the command line must not retrain a model.
@@ -33,6 +33,11 @@ def training(wildcards) -> str:
     """For `params:`, what `train` says about all runs alike: without the plans, and without `launch`, which says where but not what."""
     values = PARAMS.train.model_dump(mode="json", exclude={"base", "tune", "launch"})
     return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+
+def training_of_ears(wildcards) -> str:
+    """For `params:`, what `ears` says about the training of all of them alike."""
+    return json.dumps(PARAMS.ears.model_dump(mode="json", include=set(Loop.model_fields)), sort_keys=True, separators=(",", ":"))
 
 
 def launch(wildcards) -> str:
@@ -69,6 +74,12 @@ def imports(importer: str) -> frozenset[str]:
 def source_file(name: str) -> Path:
     """Where a module lies. Packages are none: their `__init__.py` decide nothing that is computed."""
     return Path("src", *name.split(".")).with_suffix(".py")
+
+
+def weights(*ears: str) -> list[str]:
+    """The files of the networks that listen: those that come with Ostinato, or those of `listen.ears`, which rule `ear` trains in results/ears."""
+    folder = PARAMS.listen.ears or "src/ostinato/listen/ears"
+    return [f"{folder.rstrip('/')}/{ear}.safetensors" for ear in ears]
 
 
 def recordings(folder: str | None) -> list[str]:
@@ -120,12 +131,14 @@ except UserError as error:
 SHARDS = [f"shard-{number:02d}" for number in range(PARAMS.corpus.shards)]
 MODELS = ["base", *(f"tune-{k}" for k in range(len(PLANS))), "tuned"]
 DEMOS = ["before", "after", "ceiling"]
+EARS = ["labeller", "judge", "instruments"]
 
 
 wildcard_constraints:
     shard=r"shard-\d+",
     k=r"\d+",
     which="before|after",
+    ear="|".join(EARS),
 
 
 # A stage writes to its log; when it fails, the end of the log is shown as well. `ostinato` is found without activating .venv.

@@ -18,9 +18,13 @@ from ostinato.files import UserError
 STAGES: dict[str, tuple[str, str]] = {
     "etudes": ("ostinato.corpus.etudes", "render the embedded corpus"),
     "check": ("ostinato.corpus.check", "probe and decode every recording; set aside what cannot be used"),
+    "hear": ("ostinato.listen.hear_stage", "listen to recordings; print, save and draw what is heard"),
     "listen": ("ostinato.listen.stage", "hear beats, chords, key and sections; save them as JAMS"),
     "segments": ("ostinato.dataset.segments", "cut songs where harmony and form break; describe each segment"),
     "manifests": ("ostinato.dataset.manifests", "write audiocraft's manifests"),
+    "drills": ("ostinato.ears.drills", "render the music that ears are trained on"),
+    "ear": ("ostinato.ears.stage", "train an ear through submitit"),
+    "card": ("ostinato.ears.card", "evaluate the ears and write their card"),
     "codec": ("ostinato.lm.codec_stage", "fit or fetch the codec"),
     "codes": ("ostinato.dataset.codes", "encode every segment once"),
     "train": ("ostinato.train.stage", "train a language model through submitit"),

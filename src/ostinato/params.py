@@ -70,11 +70,9 @@ class Corpus(Section):
 class Listen(Section):
     """What is heard in a recording."""
 
-    sample_rate: Positive = Field(description="analysis rate, Hz")
-    hop: Positive = Field(description="frame hop, samples")
-    chord_switch: NotNegative = Field(description="Viterbi cost of changing the chord from one beat to the next, nats")
-    vocabulary: Literal["majmin", "sevenths", "full"] = Field(description="chord qualities the templates cover")
-    section_beats: Positive = Field(description="width of the novelty kernel, beats")
+    chord_switch: NotNegative = Field(description="cost of a change of chord, nats")
+    vocabulary: Literal["majmin", "sevenths", "full"] = Field(description="chord qualities among which is decided")
+    ears: str | None = Field(description="folder with the networks that listen; null: those that come with Ostinato; results/ears: trained anew")
 
 
 class Segments(Section):
@@ -87,7 +85,11 @@ class Segments(Section):
     no_section_cost: NotNegative = Field(description="cost of a cut that is no section border")
     phrase_bars: Positive = Field(description="bars of a phrase")
     off_phrase_cost: NotNegative = Field(description="cost of a cut that does not fall on a whole number of phrases within its section")
-    skip_cost: NotNegative = Field(description="cost of each second left out (before the first and after the last cut)")
+    off_bar_cost: NotNegative = Field(description="cost of a cut that does not fall on a downbeat")
+    no_cadence_cost: NotNegative = Field(description="cost of a cut before which no phrase ends in a cadence")
+    mid_chord_cost: NotNegative = Field(description="cost of a cut at which the chord does not change")
+    skip_cost: NotNegative = Field(description="cost of each second left out")
+    min_confidence: Share = Field(description="segments whose chords are heard with less confidence (0-1, mean over time) are left out")
     sample_rate: Positive = Field(description="rate of the written segments, Hz")
 
     @model_validator(mode="after")
@@ -205,6 +207,30 @@ class Sweep(Section):
     segment_seconds: list[Seconds]
 
 
+class Drills(Section):
+    """The music an ear is trained on."""
+
+    clips: Positive = Field(description="clips of 12 s that are rendered")
+    seed: int = Field(description="seed of the clips")
+    soundfonts: list[str | None] = Field(min_length=1, description="SoundFonts that take turns; null: the TimGM6mb that pretty_midi brings")
+
+
+class Ear(Section):
+    """One network that listens, and the music it is trained on."""
+
+    drills: Drills
+    plan: Plan
+
+
+class Ears(Loop):
+    """Training of the networks that listen, from nothing. Only `snakemake ears` reads this: trained ones come with Ostinato."""
+
+    labeller: Ear = Field(description="hears the chords of songs: labels and cuts are made from what it hears")
+    judge: Ear = Field(description="hears the demos, and nothing else: other features, architecture, seed and renders")
+    instruments: Ear = Field(description="names the instrument of a song that has no side file")
+    evaluation: Drills = Field(description="clips the card's scores are from; of SoundFonts that no ear is trained with")
+
+
 class Demos(Section):
     """What is generated before and after training."""
 
@@ -259,6 +285,7 @@ class Params(Section):
     codec: Codec
     model: Model
     train: Train
+    ears: Ears
     sweep: Sweep
     demos: Demos
     judge: Judge

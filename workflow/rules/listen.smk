@@ -1,6 +1,7 @@
 rule listen:
     input:
         songs="results/corpus/shards/{shard}.jsonl",
+        ears=weights("labeller", "instruments"),
         code=sources("listen"),
     output:
         directory("results/listen/{shard}"),

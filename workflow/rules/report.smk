@@ -2,6 +2,7 @@ rule judge:
     input:
         demos=expand("results/demos/{which}", which=DEMOS),
         manifests=expand("results/dataset/manifests/{split}/data.jsonl.gz", split=["train", "valid", "test"]),
+        ears=weights("judge", "labeller"),
         code=sources("judge"),
     output:
         scores="results/scores.json",
@@ -50,6 +51,7 @@ rule page:
         demos=expand("results/demos/{which}", which=DEMOS),
         models=expand("results/models/{name}/events.jsonl", name=MODELS),
         set_aside="results/corpus/set_aside.tsv",
+        segments=expand("results/dataset/segments/{shard}", shard=SHARDS),
         code=sources("report"),
         templates=glob("src/ostinato/report/*.j2"),
     output:
@@ -65,4 +67,4 @@ rule page:
         "Write the page"
     shell:
         "logged {log} ostinato report --params {params.section:q} --scores {input.scores} --judgements {input.judgements} "
-        "--demos {input.demos} --models {params.models} --set-aside {input.set_aside} --out {output}"
+        "--demos {input.demos} --models {params.models} --set-aside {input.set_aside} --segments {input.segments} --out {output}"

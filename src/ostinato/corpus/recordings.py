@@ -6,6 +6,7 @@ A recording is decoded whole, block by block, before anything is made of it: hea
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,18 @@ def read(path: Path | str, sample_rate: int | None = None, mono: bool = True) ->
     if sample_rate is not None and rate != sample_rate:
         samples, rate = soxr.resample(samples, rate, sample_rate), sample_rate
     return np.ascontiguousarray(samples.T, dtype=np.float32), rate
+
+
+def stream(path: Path | str, sample_rate: int) -> Iterator[np.ndarray]:
+    """Decode a recording to mono at `sample_rate` (Hz), piece by piece: float32 arrays. Raises RecordingError when it cannot be decoded."""
+    try:
+        with soundfile.SoundFile(path) as sound:
+            resampler = soxr.ResampleStream(sound.samplerate, sample_rate, 1, dtype="float32")
+            for block in sound.blocks(sound.samplerate * BLOCK_SECONDS, dtype="float32", always_2d=True):
+                yield resampler.resample_chunk(block.mean(axis=1))
+            yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+    except soundfile.LibsndfileError as error:
+        raise RecordingError("unreadable", f"{path}: {error}") from None
 
 
 def side_files(path: Path) -> tuple[Path | None, dict[str, Any], list[tuple[Path, str]]]:

@@ -1,16 +1,17 @@
-"""Where to cut a song: dynamic programming over the chord changes that fall on bars.
+"""Where to cut a song: dynamic programming over all places where it could be cut.
 
-Candidates are the downbeats at which the heard chord changes, and downbeats on section borders where it changes too: nothing is ever cut in
-mid-chord. A path through the candidates alternates segments and left-out music. Minimised is the sum over segments of
+Candidates are chord changes, downbeats, the borders of phrases and sections, and the edges of silence. A path through them alternates segments and left-out
+music. Minimised is the sum over segments of
 
     duration / target * length_cost * |ln(duration / target)| + border(start) + border(end) + skip_cost * seconds without a chord
 
-and over left-out stretches of skip_cost * seconds; border(t) adds no_section_cost and off_phrase_cost where they apply.
-Times in seconds throughout.
+and over left-out stretches of skip_cost * seconds; border(t) adds, where they apply, no_section_cost, off_phrase_cost, off_bar_cost, no_cadence_cost and
+mid_chord_cost (see params.yaml). At the edge of a silence a border costs nothing. Times in seconds throughout.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from math import inf, log
 
@@ -20,40 +21,74 @@ from ostinato.params import Segments
 from ostinato.theory import Chord
 
 Interval = tuple[float, float, Chord]
-#: A chord change this near to a downbeat (s) falls on it; the beat tracker's own grid is no finer.
+#: Places this near to one another (s) are one; the beat tracker's own grid is no finer.
 TOLERANCE = 0.1
 
 
-def candidates(downbeats: Sequence[float], chords: Sequence[Interval], duration: float) -> list[float]:
-    """Downbeats where the chord changes, and the outer edges of what sounds."""
-    changes = [start for (start, _, _) in chords[1:]]
-    sounding = [(start, end) for start, end, chord in chords if chord.is_chord]
-    if not sounding:
-        return []
-    edges = [sounding[0][0], min(sounding[-1][1], duration)]
-    on_bars = [beat for beat in downbeats if any(abs(beat - change) <= TOLERANCE for change in changes)]
-    cuts = sorted(beat for beat in on_bars if edges[0] - TOLERANCE <= beat <= edges[1] + TOLERANCE)
-    return _distinct([edges[0], *cuts, edges[1]], preferred=set(cuts))
+class Places:
+    """What a song offers to a knife: sorted times of each sort, and what a border at a time costs."""
+
+    def __init__(self, downbeats: Sequence[float], chords: Sequence[Interval], sections: Sequence[tuple[float, float, str]],
+                 cadences: Sequence[float], duration: float, params: Segments) -> None:
+        self.params, self.downbeats, self.cadences = params, sorted(downbeats), sorted(cadences)
+        self.starts = [start for start, _, _ in sections] + [end for _, end, _ in sections[-1:]]
+        self.changes = [start for start, _, _ in chords[1:]]
+        sounding = [(start, min(end, duration)) for start, end, chord in chords if chord.is_chord]
+        self.edges = [sounding[0][0], sounding[-1][1]] if sounding else []
+        pauses = [(start, end) for start, end, chord in chords if not chord.is_chord and end - start > TOLERANCE]
+        self.silences = sorted({*self.edges, *(time for pause in pauses for time in pause)})
+
+    def candidates(self) -> list[float]:
+        """All places between the first and the last sound, those nearer than the tolerance merged: an edge or a chord change is kept before a downbeat."""
+        if not self.edges:
+            return []
+        first, last = self.edges
+        ranked = [(time, rank) for rank, times in enumerate((self.silences, self.changes, self.downbeats, self.starts)) for time in times]
+        kept: list[tuple[float, int]] = []
+        for time, rank in sorted((time, rank) for time, rank in ranked if first <= time <= last):
+            if kept and time - kept[-1][0] <= TOLERANCE:
+                kept[-1] = min(kept[-1], (time, rank), key=lambda place: place[1])
+            else:
+                kept.append((time, rank))
+        return [time for time, _ in kept]
+
+    def border_cost(self, time: float) -> float:
+        """What it costs to begin or end a segment at `time`."""
+        params = self.params
+        if _near(self.silences, time):
+            return 0.0
+        cost = 0.0 if _near(self.changes, time) else params.mid_chord_cost
+        if not _near(self.downbeats, time):
+            cost += params.off_bar_cost
+        if not _near(self.cadences, time):
+            cost += params.no_cadence_cost
+        if not _near(self.starts, time):
+            cost += params.no_section_cost + (params.off_phrase_cost if self._bars_into_section(time) % params.phrase_bars else 0.0)
+        return cost
+
+    def _bars_into_section(self, time: float) -> int:
+        section = max((start for start in self.starts if start <= time + TOLERANCE), default=0.0)
+        return bisect_left(self.downbeats, time - TOLERANCE) - bisect_left(self.downbeats, section - TOLERANCE)
 
 
-def _distinct(times: list[float], preferred: set[float]) -> list[float]:
-    """Merge candidates nearer than the tolerance, keeping the one that is a downbeat."""
-    kept: list[float] = []
-    for time in sorted(times):
-        if kept and time - kept[-1] <= TOLERANCE:
-            kept[-1] = time if time in preferred else kept[-1]
-        else:
-            kept.append(time)
-    return kept
+def _near(times: Sequence[float], time: float) -> bool:
+    """Whether a sorted list has a time within the tolerance."""
+    at = bisect_left(times, time - TOLERANCE)
+    return at < len(times) and times[at] <= time + TOLERANCE
 
 
-def cut(downbeats: Sequence[float], chords: Sequence[Interval], sections: Sequence[tuple[float, float, str]], duration: float,
-        params: Segments) -> list[tuple[float, float]]:
-    """The cheapest segments of one song, as (start, end). Empty when no stretch between the bounds begins and ends on a candidate."""
-    times = candidates(downbeats, chords, duration)
+def cut(downbeats: Sequence[float], chords: Sequence[Interval], sections: Sequence[tuple[float, float, str]], cadences: Sequence[float],
+        duration: float, params: Segments) -> list[tuple[float, float]]:
+    """The cheapest segments of one song, as (start, end). Empty when no stretch between the bounds is worth its borders.
+
+    Args:
+        cadences: times at which a phrase ends in a cadence.
+    """
+    places = Places(downbeats, chords, sections, cadences, duration, params)
+    times = places.candidates()
     if len(times) < 2:
         return []
-    border = [_border_cost(time, downbeats, sections, params) for time in times]
+    border = [places.border_cost(time) for time in times]
     silent = _silence(times, chords)
     best, came = [0.0] + [inf] * (len(times) - 1), [(0, False)] * len(times)
     for j in range(1, len(times)):
@@ -82,18 +117,6 @@ def _silence(times: list[float], chords: Sequence[Interval]) -> list[float]:
     return [sum(max(0.0, min(end, time) - start) for start, end in silences) for time in times]
 
 
-def _border_cost(time: float, downbeats: Sequence[float], sections: Sequence[tuple[float, float, str]], params: Segments) -> float:
-    starts = [start for start, _, _ in sections] + [end for _, end, _ in sections[-1:]]
-    if not starts or not len(downbeats):
-        return params.no_section_cost
-    section = max((start for start in starts if start <= time + TOLERANCE), default=starts[0])
-    if abs(section - time) <= TOLERANCE:
-        return 0.0
-    beats = np.asarray(downbeats)
-    bars = int(np.argmin(np.abs(beats - time))) - int(np.argmin(np.abs(beats - section)))
-    return params.no_section_cost + (params.off_phrase_cost if bars % params.phrase_bars else 0.0)
-
-
 def _walk_back(times: list[float], came: list[tuple[int, bool]]) -> list[tuple[float, float]]:
     segments, j = [], len(times) - 1
     while j > 0:
@@ -102,6 +125,12 @@ def _walk_back(times: list[float], came: list[tuple[int, bool]]) -> list[tuple[f
             segments.append((times[i], times[j]))
         j = i
     return segments[::-1]
+
+
+def confidence(start: float, end: float, chords: Sequence[Interval], confidences: Sequence[float]) -> float:
+    """Mean confidence of the chords between two times, weighted by duration; 1 where there is none."""
+    shares = [max(0.0, min(end, right) - max(start, left)) for left, right, _ in chords]
+    return float(np.dot(shares, confidences) / sum(shares)) if sum(shares) > 0 else 1.0
 
 
 def bars_between(start: float, end: float, downbeats: Sequence[float], chords: Sequence[Interval]) -> list[tuple[float, float, list[Chord]]]:

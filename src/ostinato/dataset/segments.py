@@ -1,8 +1,8 @@
 """Cut the songs of a shard, write each segment as audio, and describe it in the side file that audiocraft's MusicDataset reads.
 
 A segment `<song>-<number>.flac` has `<song>-<number>.json` beside it: audiocraft's fields (`description` is the prompt; key, bpm, instrument ...)
-and ours: `song`, `split`, `start`, `end` in the song, `chords` and `bars` relative to the segment, all in seconds. A song that cannot be cut is
-listed in `uncut.tsv` with the reason, and the others go on.
+and ours: `song`, `split`, `start`, `end` in the song, `chords` and `bars` relative to the segment, all in seconds, and `confidence` (0-1). What is left
+out is listed in `left_out.tsv` with the reason: whole songs that cannot be cut, segments whose chords are doubtful, and music between the cuts.
 """
 
 from __future__ import annotations
@@ -16,13 +16,18 @@ import numpy as np
 import soundfile
 
 from ostinato.corpus.recordings import read
-from ostinato.dataset.cuts import bars_between, cut
+from ostinato.dataset.cuts import bars_between, confidence, cut
 from ostinato.dataset.prompts import Prompt, draw_phrasing
 from ostinato.files import atomic, hash_value, read_jsonl, write_json, write_sidecar, write_text
 from ostinato.listen import jamsfile
+from ostinato.listen.key import key_at
 from ostinato.params import Segments, section
 
 log = logging.getLogger(__name__)
+#: (start, end, reason), times in seconds.
+LeftOut = tuple[float, float, str]
+#: Less than this beside a segment (s) is not worth a line.
+SHORTEST_LEFT_OUT = 0.5
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,50 +42,59 @@ def run(args: argparse.Namespace) -> None:
     """Cut every song of the shard."""
     params: Segments = section("segments", args.params)
     songs = read_jsonl(args.songs)
-    uncut, count = [], 0
+    left_out: list[tuple[dict[str, Any], LeftOut]] = []
     with atomic(args.out) as folder:
         folder.mkdir()
         for song in songs:
-            jams = args.listened / f"{song['id']}.jams"
-            if not jams.is_file():
-                uncut.append((song, "could not be listened to"))
-                continue
-            written = write_segments(song, jams, folder, params)
-            count += written
-            if not written:
-                uncut.append((song, f"no stretch of {params.min_seconds:g}-{params.max_seconds:g} s begins and ends with a chord change on a bar"))
-        rows = "".join(f"{song['id']}\t{song['path']}\t{reason}\n" for song, reason in uncut)
-        write_text(folder / "uncut.tsv", "id\tpath\treason\n" + rows)
-    for song, reason in uncut:
-        log.warning("%s: %s", song["path"], reason)
+            left_out += [(song, row) for row in write_segments(song, args.listened / f"{song['id']}.jams", folder, params)]
+        count = len(list(folder.glob("*.flac")))
+        rows = "".join(f"{song['id']}\t{song['path']}\t{start:.2f}\t{end:.2f}\t{reason}\n" for song, (start, end, reason) in left_out)
+        write_text(folder / "left_out.tsv", "id\tpath\tstart\tend\treason\n" + rows)
+    for song, (start, end, reason) in left_out:
+        if (start, end) == (0.0, song["duration"]):
+            log.warning("%s: %s", song["path"], reason)
     write_sidecar(args.out, "segments", [args.songs, args.listened], params.model_dump())
-    print(f"{count} segments of {len(songs) - len(uncut)} songs in {args.out}")
+    print(f"{count} segments of {len(songs)} songs in {args.out}; left out: {sum(end - start for _, (start, end, _) in left_out) / 60:.1f} min")
 
 
-def write_segments(song: dict[str, Any], jams: Path, folder: Path, params: Segments) -> int:
-    """Cut one song; returns the number of segments written to `folder`."""
+def write_segments(song: dict[str, Any], jams: Path, folder: Path, params: Segments) -> list[LeftOut]:
+    """Cut one song and write its segments to `folder`; returns what is left out."""
+    duration = song["duration"]
+    if not jams.is_file():
+        return [(0.0, duration, "could not be listened to")]
     heard = jamsfile.read(jams)
-    pieces = cut(heard.downbeats, heard.chords, heard.sections, song["duration"], params)
+    pieces = cut(heard.downbeats, heard.chords, heard.sections, [time for time, _ in heard.cadences], duration, params)
     if not pieces:
-        return 0
+        return [(0.0, duration, f"no stretch of {params.min_seconds:g}-{params.max_seconds:g} s begins and ends where the music breaks")]
     samples, rate = read(song["path"], sample_rate=params.sample_rate, mono=True)
+    left_out = between(pieces, duration)
     for number, (start, end) in enumerate(pieces):
+        trust = confidence(start, end, heard.chords, heard.confidences)
+        if trust < params.min_confidence:
+            left_out.append((start, end, f"chords are doubtful: confidence {trust:.2f}, wanted {params.min_confidence:g}"))
+            continue
         name = f"{song['id']}-{number:03d}"
         soundfile.write(folder / f"{name}.flac", samples[round(start * rate) : round(end * rate)], rate, subtype="PCM_16")
-        write_json(folder / f"{name}.json", describe(name, song, heard, start, end))
-    return len(pieces)
+        write_json(folder / f"{name}.json", describe(name, song, heard, start, end) | {"confidence": round(trust, 3)})
+    return sorted(left_out)
 
 
-def describe(name: str, song: dict[str, Any], heard: Any, start: float, end: float) -> dict[str, Any]:
-    """The side file of one segment: audiocraft's MusicInfo fields and ours."""
+def between(pieces: list[tuple[float, float]], duration: float) -> list[LeftOut]:
+    """What lies before, between and after the segments, where it lasts."""
+    edges = [0.0, *(time for piece in pieces for time in piece), duration]
+    return [(start, end, "beside the segments") for start, end in zip(edges[::2], edges[1::2]) if end - start > SHORTEST_LEFT_OUT]
+
+
+def describe(name: str, song: dict[str, Any], heard: jamsfile.Description, start: float, end: float) -> dict[str, Any]:
+    """The side file of one segment: audiocraft's MusicInfo fields and ours. The instrument is that of the song's side file, else the one heard."""
     bars = bars_between(start, end, heard.downbeats, heard.chords)
-    instrument = str(song["tags"].get("instrument", ""))
+    instrument = str(song["tags"].get("instrument", "")) or heard.instrument
     prompt = Prompt(instrument, tuple(tuple(chords) for _, _, chords in bars))
     rng = np.random.default_rng(int(hash_value(name)[:8], 16))
     tags = {key: song["tags"].get(key) for key in ("title", "artist", "genre", "moods", "keywords")}  # audiocraft wants every key there
     return tags | {
         "title": tags["title"] or Path(song["path"]).stem, "name": name,
-        "description": draw_phrasing(prompt, rng), "instrument": instrument, "key": str(heard.key).replace(":", " "),
+        "description": draw_phrasing(prompt, rng), "instrument": instrument, "key": str(key_at(heard.keys, (start + end) / 2)).replace(":", " "),
         "bpm": round(float(heard.tempo), 2), "song": song["id"], "split": song["split"], "start": round(start, 4), "end": round(end, 4),
         "bars": [[round(left, 4), round(right, 4), [chord.harte for chord in chords]] for left, right, chords in bars],
         "chords": _within(start, end, heard.chords),

@@ -152,6 +152,12 @@ def _intervals(spans: Sequence[Span]) -> tuple[np.ndarray, list[str]]:
     return np.array([span[:2] for span in lasting], dtype=float).reshape(-1, 2), [span[2].harte for span in lasting]
 
 
+def agreement(first: Sequence[Span], second: Sequence[Span], duration: float) -> float:
+    """Share of 0..duration (s) in which two timelines hold the same root and third, or both no chord; percent."""
+    shared = sum(max(0.0, min(b, d) - max(a, c)) for a, b, one in first for c, d, other in second if triad(one) == triad(other))
+    return 100 * shared / duration
+
+
 def order_edit_distance(asked: Sequence[Chord], heard: Sequence[Chord]) -> float:
     """Levenshtein distance between the two sequences of triads (reduced, collapsed, "N" left out) over the longer length, 0 (same) to 1."""
     first, second = triads_in_order(asked), triads_in_order(heard)

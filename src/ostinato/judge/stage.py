@@ -26,7 +26,7 @@ import soundfile
 from ostinato.dataset.prompts import Prompt, parse
 from ostinato.files import UserError, read_json, sidecar_path, write_json, write_sidecar
 from ostinato.judge.adherence import (
-    Span, Triad, align, cadence, chord_metrics, last_chord, order_edit_distance, seen_prompts, triads_in_order,
+    Span, Triad, agreement, align, cadence, chord_metrics, last_chord, order_edit_distance, seen_prompts, triads_in_order,
 )
 from ostinato.judge.intervals import Estimate, Values, bootstrap, chance, chance_by_clip, derangements, paired, partners
 from ostinato.judge.tonal import Bass, bass_energy, quantise, share_of_bass, sound_end, sounding_share
@@ -35,7 +35,7 @@ from ostinato.theory import Chord
 
 WHICH = ("before", "after", "ceiling")
 METRICS = ("root", "thirds", "majmin", "triads", "sevenths", "judged", "root_judged", "thirds_judged", "majmin_judged", "triads_judged",
-           "sevenths_judged", "order", "bass", "last_chord", "cadence", "sounding")
+           "sevenths_judged", "order", "bass", "last_chord", "cadence", "sounding", "agreement", "majmin_labeller")
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,14 @@ class Demo:
 
 @dataclass(frozen=True)
 class Clip:
-    """What is heard in a demo, independent of any prompt: everything `score` needs, so that other prompts can be tried on it."""
+    """What is heard in a demo, independent of any prompt: everything `score` needs, so that other prompts can be tried on it.
+
+    `heard` is what the judge's ear hears, which scores; `second` what the labeller's does, which only shows where the two disagree.
+    """
 
     duration: float
     heard: list[Span]
+    second: list[Span]
     bass: Bass
     sounding: float
     sound_end: float
@@ -160,8 +164,8 @@ def hear_clip(path: str, listen: Listen, silence_db: float) -> Clip:
     if not len(samples):
         raise UserError(f"{path}: holds no samples")
     mono = samples.mean(axis=1)
-    heard = hear(mono, rate, listen)
-    return Clip(len(mono) / rate, list(heard.chords), bass_energy(mono, rate), sounding_share(mono, rate, silence_db),
+    heard, second = (hear(mono, rate, listen, want_form=False, ear=ear) for ear in ("judge", "labeller"))
+    return Clip(len(mono) / rate, list(heard.chords), list(second.chords), bass_energy(mono, rate), sounding_share(mono, rate, silence_db),
                 sound_end(mono, rate, silence_db), quantise(heard.chroma, heard.chroma_rate))
 
 
@@ -172,7 +176,8 @@ def score(clip: Clip, prompt: Prompt, judge: Judge) -> tuple[dict[str, float | N
     metrics = chord_metrics(asked, clip.heard) | {
         "order": 100 * (1 - order_edit_distance(prompt.chords, heard_chords)), "bass": share_of_bass(clip.bass, asked),
         "last_chord": last_chord(asked, clip.heard), "cadence": cadence(prompt.chords, clip.heard, clip.sound_end),
-        "sounding": clip.sounding,
+        "sounding": clip.sounding, "agreement": agreement(clip.heard, clip.second, clip.duration),
+        "majmin_labeller": chord_metrics(align(prompt, clip.second, clip.duration, judge.min_share), clip.second)["majmin"],
     }
     return metrics, asked
 
@@ -237,7 +242,7 @@ def judgement(demo: Demo, clip: Clip, scored: tuple[dict[str, float | None], lis
         "which": demo.which, "demo": demo.name, "prompt": demo.prompt, "seed": demo.seed, "path": demo.path, "heldout": demo.heldout,
         "seen": demo.prompt in seen, "duration": round(clip.duration, 3), "chroma": clip.chroma,
         "metrics": {name: None if value is None else round(value, 2) for name, value in metrics.items()},
-        "asked": _timeline(asked), "heard": _timeline(clip.heard),
+        "asked": _timeline(asked), "heard": _timeline(clip.heard), "second": _timeline(clip.second),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from ostinato.files import UserError, read_json
 
 COLUMNS = ("before", "after", "ceiling", "chance")
-ROWS = ("root", "thirds", "majmin", "triads", "sevenths", "judged", "order", "bass", "last_chord", "cadence", "sounding")
+ROWS = ("root", "thirds", "majmin", "triads", "sevenths", "judged", "order", "bass", "last_chord", "cadence", "sounding", "agreement")
 WIDTH = 17
 
 

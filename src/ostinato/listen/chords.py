@@ -1,112 +1,89 @@
-"""Chords: templates over treble and bass chroma, decoded by Viterbi.
+"""Chords with inversions and confidences, from the evidence of the networks and where beats are known from those.
 
-A chord's score in a frame is the log of a softened match between the chroma and its notes, plus a bonus for its root in the bass, plus a prior for
-plain triads, so that a stray overtone makes no seventh. Frames below a level are no chord. Decoding pays `chord_switch` for every change.
+The root and quality are decoded over time (`decoding`); the bass is decided for each chord as a whole, among its own notes.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ostinato.listen.features import Features
+from ostinato.listen.decoding import border_worth, decode
+from ostinato.listen.evidence import Evidence, columns
+from ostinato.listen.frames import FRAME_RATE, MEL_RATE
+from ostinato.listen.labels import NO_PITCH
 from ostinato.theory import COMMON, QUALITIES, Chord
 
 VOCABULARIES = {
     "majmin": ("maj", "min"),
     "sevenths": ("maj", "min", "7", "maj7", "min7"),
-    "full": ("maj", "min", "7", "maj7", "min7", "dim", "aug", "sus2", "sus4", "hdim7", "dim7", "maj6", "min6"),
+    "full": ("maj", "min", "7", "maj7", "min7", "dim", "aug", "sus2", "sus4", "hdim7", "dim7", "maj6", "min6", "minmaj7", "5"),
 }
-SILENCE_DB = -55.0
-MATCH_WEIGHT = 18.0
-BASS_WEIGHT = 2.0
-#: Nats a frame's evidence must exceed before a quality other than a triad is believed.
-RARE_PENALTY = {"maj": 0.0, "min": 0.0}
-DEFAULT_PENALTY = 0.6
-SMOOTH_FRAMES = 3
+#: Nats per frame that another note must be likelier in the bass than the root, before a chord is called inverted.
+INVERSION_MARGIN = 0.3
+#: A border this near to a beat (s) is put on it: half a frame and what a beat tracker errs.
+SNAP_SECONDS = 0.11
+#: How far from a frame's border its onset is looked for, and how fast the search loses interest, s.
+ONSET_REACH, ONSET_SPREAD = 0.14, 0.07
+NO_CHORD = Chord("N", "")
 
 Interval = tuple[float, float, Chord]
 
 
-def recognise(features: Features, vocabulary: str, switch: float) -> tuple[list[Interval], list[float]]:
-    """Chord intervals covering 0..duration, and a confidence 0-1 for each (mean posterior of its frames)."""
-    chords = [Chord(COMMON[root], quality) for quality in VOCABULARIES[vocabulary] for root in range(12)]
-    scores = chord_scores(features, chords)
-    silent = np.where(features.level < SILENCE_DB, 1e3, -1e3)
-    path = viterbi(np.vstack([scores, silent]), switch)
-    posterior = np.exp(scores - scores.max(axis=0))
-    posterior /= posterior.sum(axis=0)
-    return _intervals(path, [*chords, Chord("N", "")], features, np.vstack([posterior, np.ones(len(path))]))
+def recognise(evidence: Evidence, duration: float, vocabulary: str, switch: float, onsets: np.ndarray, beats: np.ndarray | None = None,
+              downbeats: np.ndarray | None = None) -> tuple[list[Interval], list[float]]:
+    """Chord intervals covering 0..duration (s), and a confidence 0-1 for each: the mean probability of its chord in its frames.
 
-
-def chord_scores(features: Features, chords: list[Chord]) -> np.ndarray:
-    """Score of each chord in each frame, in nats up to a constant: [C, F]."""
-    treble = _smooth(_normalise(features.treble + 0.5 * features.bass))
-    bass = _smooth(_normalise(features.bass))
-    templates = np.array([_template(chord) for chord in chords])
-    roots = np.array([chord.bass_pitch_class for chord in chords])
-    penalty = np.array([RARE_PENALTY.get(chord.quality, DEFAULT_PENALTY) for chord in chords])
-    return MATCH_WEIGHT * (templates @ treble) + BASS_WEIGHT * bass[roots] - penalty[:, None]
-
-
-def _template(chord: Chord) -> np.ndarray:
-    template = np.zeros(12)
-    template[[(chord.pitch_class + step) % 12 for step in QUALITIES[chord.quality]]] = 1
-    return template / np.linalg.norm(template)
-
-
-def _normalise(chroma: np.ndarray) -> np.ndarray:
-    return chroma / np.maximum(np.linalg.norm(chroma, axis=0), 1e-6)
-
-
-def _smooth(chroma: np.ndarray) -> np.ndarray:
-    from scipy.ndimage import uniform_filter1d
-
-    return uniform_filter1d(chroma, SMOOTH_FRAMES, axis=1, mode="nearest")
-
-
-def viterbi(scores: np.ndarray, switch: float) -> np.ndarray:
-    """Best state per frame for scores [S, F], when every change of state costs `switch`."""
-    states, frames = scores.shape
-    best, came = scores[:, 0].copy(), np.zeros((frames, states), np.int32)
-    stay = np.arange(states)
-    for frame in range(1, frames):
-        leader = int(best.argmax())
-        changes = best[leader] - switch > best
-        came[frame] = np.where(changes, leader, stay)
-        best = np.where(changes, best[leader] - switch, best) + scores[:, frame]
-    path = np.empty(frames, np.int32)
-    path[-1] = best.argmax()
-    for frame in range(frames - 1, 0, -1):
-        path[frame - 1] = came[frame, path[frame]]
-    return path
-
-
-def _intervals(path: np.ndarray, chords: list[Chord], features: Features, posterior: np.ndarray) -> tuple[list[Interval], list[float]]:
-    # frame f stands for the time around f / rate, so that a change lies half a frame before it
-    starts = [0, *(np.flatnonzero(np.diff(path)) + 1), len(path)]
-    edges = np.clip((np.array(starts) - 0.5) / features.rate, 0, features.duration)
-    edges[-1] = features.duration
+    Args:
+        vocabulary: key of VOCABULARIES; switch: nats a change of chord costs; onsets: strength of onsets at frames.MEL_RATE [M];
+        beats, downbeats: times in s, where they are known.
+    """
+    names = [Chord(COMMON[root], quality) for quality in VOCABULARIES[vocabulary] for root in range(12)] + [NO_CHORD]
+    scores = evidence.chord[:, columns(VOCABULARIES[vocabulary])]
+    scores = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+    grid = [np.zeros(0) if times is None else times for times in (beats, downbeats)]
+    path = decode(scores, switch, border_worth(len(scores), *grid))
+    starts = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
+    edges = on_onsets(np.clip((np.array(starts) - 0.5) / FRAME_RATE, 0, duration), onsets)
+    edges = snap(edges, grid[0])
+    edges[0], edges[-1] = 0.0, duration
     intervals, confidences = [], []
-    for i, (first, after) in enumerate(zip(starts, starts[1:])):
-        intervals.append((float(edges[i]), float(edges[i + 1]), chords[path[first]]))
-        confidences.append(float(posterior[path[first], first:after].mean()))
+    for number, (first, after) in enumerate(zip(starts, starts[1:])):
+        if edges[number + 1] - edges[number] > 1e-6:
+            chord = with_bass(names[path[first]], evidence.bass[first:after])
+            intervals.append((float(edges[number]), float(edges[number + 1]), chord))
+            confidences.append(float(np.exp(scores[first:after, path[first]]).mean()))
     return intervals, confidences
 
 
-def snap(intervals: list[Interval], beats: np.ndarray, reach: float) -> list[Interval]:
-    """Move inner borders to the nearest beat, if it is nearer than `reach` seconds; what becomes empty is dropped."""
-    if len(beats) == 0:
-        return intervals
-    borders = [intervals[0][0]]
-    for start, _, _ in intervals[1:]:
-        nearest = float(beats[np.argmin(np.abs(beats - start))])
-        borders.append(nearest if abs(nearest - start) <= reach else start)
-    borders.append(intervals[-1][1])
-    moved = [(left, right, chord) for left, right, (_, _, chord) in zip(borders, borders[1:], intervals) if right - left > 1e-6]
-    merged: list[Interval] = []
-    for left, right, chord in moved:
-        if merged and merged[-1][2] == chord:
-            merged[-1] = (merged[-1][0], right, chord)
-        else:
-            merged.append((left, right, chord))
-    return merged
+def on_onsets(times: np.ndarray, onsets: np.ndarray) -> np.ndarray:
+    """Times (s, rising), each on the strongest onset near it: a chord begins with a stroke, and frames of chords are coarser than strokes are.
+
+    Onsets count less the farther they are; where none stands out, a time stays.
+    """
+    reach = round(ONSET_REACH * MEL_RATE)
+    padded = np.pad(onsets, (reach, reach + 1))
+    steps = np.arange(-reach, reach + 1)
+    weight = np.exp(-0.5 * (steps / MEL_RATE / ONSET_SPREAD) ** 2)
+    centres = np.minimum(np.round(times * MEL_RATE).astype(int), len(onsets))
+    near = padded[centres[:, None] + steps + reach]
+    shift = steps[(near * weight).argmax(axis=1)]
+    stands_out = near.max(axis=1) > 2 * near.mean(axis=1)
+    return np.maximum.accumulate(np.where(stands_out, (centres + shift) / MEL_RATE, times))
+
+
+def snap(times: np.ndarray, beats: np.ndarray) -> np.ndarray:
+    """Times (s, rising), each on the nearest beat if that is within SNAP_SECONDS."""
+    if not len(beats):
+        return times
+    nearest = beats[np.abs(times[:, None] - beats[None, :]).argmin(axis=1)]
+    return np.maximum.accumulate(np.where(np.abs(nearest - times) <= SNAP_SECONDS, nearest, times))
+
+
+def with_bass(chord: Chord, bass: np.ndarray) -> Chord:
+    """The chord over the note of its own that is likeliest in the bass (log-probabilities [F, 13]); its root unless another is clearly likelier."""
+    if not chord.is_chord:
+        return chord
+    mean = bass.mean(axis=0)[:NO_PITCH]
+    steps = QUALITIES[chord.quality]
+    likelihood = [mean[(chord.pitch_class + step) % 12] - (INVERSION_MARGIN if step else 0.0) for step in steps]
+    return Chord(chord.root, chord.quality, steps[int(np.argmax(likelihood))])

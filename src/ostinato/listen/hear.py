@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import soxr
 
 from ostinato.compiling import compiled_alone
+from ostinato.corpus.recordings import stream
 from ostinato.listen import beats as beat_tracking
-from ostinato.listen.chords import Interval, recognise, snap
-from ostinato.listen.features import features
+from ostinato.listen import frames
+from ostinato.listen.chords import Interval, recognise
+from ostinato.listen.evidence import Analysis, Evidence, analyse, chord_evidence, instrument_of
 from ostinato.listen.form import sections
-from ostinato.listen.key import find_key
+from ostinato.listen.key import Cadence, cadences, find_key, keys_over_time
 from ostinato.params import Listen
 from ostinato.theory import Key
-
-#: A chord border this near to a beat (as a share of the beat) belongs on it.
-SNAP = 0.4
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What was heard, times in seconds: `chords` cover 0..duration ("N" where nothing sounds), one confidence (0-1) each; `positions` are the beats'
-    places in the bar, 1 to 4; `chroma` is [12, F] at `chroma_rate` frames per second."""
+    """What was heard, times in seconds.
+
+    `chords` cover 0..duration ("N" where nothing sounds), one confidence (0-1) each; `positions` are the beats' places in the bar, 1 to 4; `key` is that
+    of the whole, `keys` say where it changes; `chroma` is [12, F] at `chroma_rate` frames per second; `tuning` in semitones from A = 440 Hz;
+    `instrument` with its probability.
+    """
 
     duration: float
+    tuning: float
     tempo: float
     beats: np.ndarray
     positions: np.ndarray
     chords: list[Interval]
     confidences: list[float]
     key: Key
+    keys: list[tuple[float, float, Key]]
+    cadences: list[Cadence]
     sections: list[tuple[float, float, str]]
+    instrument: tuple[str, float]
     chroma: np.ndarray
     chroma_rate: float
 
@@ -42,39 +51,53 @@ class Heard:
         return self.beats[self.positions == 1]
 
 
-@compiled_alone
-def hear(samples: np.ndarray, sample_rate: int, params: Listen, want_form: bool = True) -> Heard:
+def hear(samples: np.ndarray, sample_rate: int, params: Listen, want_form: bool = True, ear: str = "labeller") -> Heard:
     """Listen to mono audio [T].
 
     Args:
-        want_form: also find beats and sections; without, both are empty (for short clips, where they mean little).
+        want_form: also find beats, cadences, sections and instrument; without, they are empty (for short clips, where they mean little).
+        ear: `labeller`, which labels training music, or `judge`, which hears demos.
     """
-    if sample_rate != params.sample_rate:
-        samples = soxr.resample(samples, sample_rate, params.sample_rate)
-    found = features(samples, params.sample_rate, params.hop)
-    chords, confidences = recognise(found, params.vocabulary, params.chord_switch)
-    key = find_key(found.treble, chords)
-    beats, positions, tempo, form = np.zeros(0), np.zeros(0, int), 0.0, [(0.0, found.duration, "A")]
+    if sample_rate != frames.RATE:
+        samples = soxr.resample(samples, sample_rate, frames.RATE)
+    return hear_chunks([samples], params, want_form, ear)
+
+
+def hear_file(path: Path | str, params: Listen) -> Heard:
+    """Listen to a recording of any length, decoded piece by piece. Raises RecordingError when it cannot be read."""
+    return hear_chunks(stream(path, frames.RATE), params)
+
+
+@compiled_alone
+def hear_chunks(chunks: Iterable[np.ndarray], params: Listen, want_form: bool = True, ear: str = "labeller") -> Heard:
+    """Listen to mono audio at frames.RATE given in chunks of any length. See `hear`."""
+    analysis = analyse(chunks, ear, want_mel=want_form)
+    evidence = chord_evidence(analysis, ear, params.ears)
+    duration, vocabulary = analysis.duration, params.vocabulary
+    chords, confidences = recognise(evidence, duration, vocabulary, params.chord_switch)
+    beats, positions, tempo, form, instrument = np.zeros(0), np.zeros(0, int), 0.0, [(0.0, duration, "A")], ("", 0.0)
     if want_form:
-        changes = np.array([start for start, _, _ in chords[1:]])
-        beats, tempo = beat_tracking.track(samples, params.sample_rate, params.hop, changes)
-        positions = beat_tracking.downbeats(beats, changes, _bass_rise(found.bass, found.rate, beats))
-        if len(beats) > 1:
-            snapped = snap(chords, beats, SNAP * float(np.median(np.diff(beats))))
-            confidences = _carry(chords, confidences, snapped)
-            chords = snapped
-        form = sections(samples, params.sample_rate, params.hop, beats[positions == 1], found.duration, params.section_beats)
-    return Heard(found.duration, tempo, beats, positions, chords, confidences, key, form, found.treble + found.bass, found.rate)
+        beats, positions, tempo = _beats(analysis, evidence, chords)
+        downbeats = beats[positions == 1]
+        chords, confidences = recognise(evidence, duration, vocabulary, params.chord_switch, beats, downbeats)
+        form = sections(analysis.mel, evidence.pitches, chords, downbeats, duration)
+        instrument = instrument_of(analysis, params.ears)
+    key = find_key(chords)
+    keys = keys_over_time(chords, key)
+    phrases = cadences(chords, keys, form, beats[positions == 1]) if want_form else []
+    return Heard(duration, analysis.tuning, tempo, beats, positions, chords, confidences, key, keys, phrases, form, instrument, chroma(analysis),
+                 frames.FRAME_RATE)
 
 
-def _bass_rise(bass: np.ndarray, rate: float, beats: np.ndarray) -> np.ndarray:
-    """How much bass energy rises at each beat."""
-    energy = np.pad(bass.sum(axis=0), (2, 3), mode="edge")
-    at = np.minimum((beats * rate).astype(int), bass.shape[1] - 1) + 2
-    return np.maximum(0, energy[at + 1] - energy[at - 2]) if len(beats) else np.zeros(0)
+def _beats(analysis: Analysis, evidence: Evidence, chords: list[Interval]) -> tuple[np.ndarray, np.ndarray, float]:
+    """Beats (s), their places in the bar, and the tempo."""
+    changes = np.array([start for start, _, _ in chords[1:]])
+    beats, tempo = beat_tracking.track(beat_tracking.onset_strength(analysis.mel), frames.MEL_RATE, changes, analysis.duration)
+    return beats, beat_tracking.downbeats(beats, changes, beat_tracking.bass_rise(analysis.mel, frames.MEL_RATE, beats)), tempo
 
 
-def _carry(before: list[Interval], confidences: list[float], after: list[Interval]) -> list[float]:
-    """Confidences of snapped intervals: that of the original interval at their middle."""
-    starts = np.array([start for start, _, _ in before])
-    return [confidences[max(0, int(np.searchsorted(starts, (left + right) / 2, side="right")) - 1)] for left, right, _ in after]
+def chroma(analysis: Analysis) -> np.ndarray:
+    """The spectrum folded on pitch classes: [12, F]."""
+    semitones = analysis.spectrum[:, :: frames.BINS_PER_SEMITONE]
+    padded = np.pad(semitones, ((0, 0), (0, -semitones.shape[1] % 12)))
+    return padded.reshape(len(padded), -1, 12).sum(axis=1).T

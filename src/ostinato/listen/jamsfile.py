@@ -1,7 +1,8 @@
 """What was heard, as a JAMS file (Humphrey et al., ISMIR 2014), and back.
 
-Namespaces: `beat` (value 1 is a downbeat), `chord` (Harte syntax, confidence 0-1), `key_mode`, `segment_open`, `tempo`. Times in seconds. The file
-holds no clock time: the same listening gives the same bytes.
+Namespaces: `beat` (value 1 is a downbeat), `chord` (Harte syntax, confidence 0-1), `key_mode` (one observation a key), `segment_open`, `tempo`,
+`tag_open` (`instrument: piano`, `cadence: authentic` at the end of its phrase). Times in seconds. The file holds no clock time: the same listening
+gives the same bytes.
 """
 
 from __future__ import annotations
@@ -21,14 +22,25 @@ from ostinato.theory import Chord, Key
 
 @dataclass(frozen=True)
 class Description:
-    """What a JAMS file says about a song: times in seconds, tempo in beats per minute."""
+    """What a JAMS file says about a song: times in seconds, tempo in beats per minute; `instrument` is empty where it says none."""
 
     duration: float
     tempo: float
     downbeats: list[float]
     chords: list[Interval]
-    key: Key
+    confidences: list[float]
+    keys: list[tuple[float, float, Key]]
     sections: list[tuple[float, float, str]]
+    cadences: list[tuple[float, str]]
+    instrument: str
+
+    @property
+    def key(self) -> Key:
+        """The key that lasts longest."""
+        lengths: dict[Key, float] = {}
+        for start, end, key in self.keys:
+            lengths[key] = lengths.get(key, 0.0) + end - start
+        return max(lengths, key=lambda key: lengths[key])
 
 
 def write(path: Path, heard: Heard, title: str, chords_from: str) -> None:
@@ -42,9 +54,11 @@ def write(path: Path, heard: Heard, title: str, chords_from: str) -> None:
     rows = {
         "beat": [(time, 0.0, int(position), None) for time, position in zip(heard.beats, heard.positions)],
         "chord": [(start, end - start, chord.harte, confidence) for (start, end, chord), confidence in zip(heard.chords, heard.confidences)],
-        "key_mode": [(0.0, heard.duration, str(heard.key), None)],
+        "key_mode": [(start, end - start, str(key), None) for start, end, key in heard.keys],
         "segment_open": [(start, end - start, letter, None) for start, end, letter in heard.sections],
         "tempo": [(0.0, heard.duration, heard.tempo, 1.0)],
+        "tag_open": [(0.0, heard.duration, f"instrument: {heard.instrument[0]}", heard.instrument[1]),
+                     *((cadence.time, 0.0, f"cadence: {cadence.kind}", None) for cadence in heard.cadences)],
     }
     for namespace, observations in rows.items():
         annotation = jams.Annotation(namespace, duration=heard.duration)
@@ -75,7 +89,11 @@ def read(path: Path | str) -> Description:
     if missing:
         raise UserError(f"{path}: no annotation of namespace {', '.join(missing)}")
     data = {name: annotations[0].data for name, annotations in found.items()}
+    tags = [(row.time, *row.value.partition(": ")[::2]) for annotation in document.search(namespace="tag_open") for row in annotation.data]
     return Description(
         float(document.file_metadata.duration), float(data["tempo"][0].value), [row.time for row in data["beat"] if row.value == 1],
-        [(row.time, row.time + row.duration, Chord.parse(row.value)) for row in data["chord"]], Key.parse(data["key_mode"][0].value),
-        [(row.time, row.time + row.duration, row.value) for row in data["segment_open"]])
+        [(row.time, row.time + row.duration, Chord.parse(row.value)) for row in data["chord"]],
+        [1.0 if row.confidence is None else float(row.confidence) for row in data["chord"]],
+        [(row.time, row.time + row.duration, Key.parse(row.value)) for row in data["key_mode"]],
+        [(row.time, row.time + row.duration, row.value) for row in data["segment_open"]],
+        [(time, value) for time, tag, value in tags if tag == "cadence"], next((value for _, tag, value in tags if tag == "instrument"), ""))

@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ostinato.corpus.recordings import read, read_lab
+from ostinato.corpus.recordings import read_lab
 from ostinato.files import UserError, atomic, read_jsonl, write_sidecar, write_text
 from ostinato.listen import jamsfile
 from ostinato.listen.chords import Interval
-from ostinato.listen.hear import Heard, hear
+from ostinato.listen.hear import Heard, hear_file
 from ostinato.params import Listen, section
 from ostinato.theory import Chord
 
@@ -50,8 +50,7 @@ def run(args: argparse.Namespace) -> None:
 
 def listen(song: dict[str, Any], path: Path, params: Listen) -> Heard:
     """Listen to one song and write its JAMS file."""
-    samples, rate = read(song["path"], sample_rate=params.sample_rate, mono=True)
-    heard = hear(samples, rate, params)
+    heard = hear_file(song["path"], params)
     if song["lab"]:
         chords = within(read_lab(song["lab"]), heard.duration)
         heard = replace(heard, chords=chords, confidences=[1.0] * len(chords))

@@ -149,6 +149,17 @@ def agreement(asked: Sequence[Sequence[Any]], heard: Sequence[Sequence[Any]], du
     return [{"left": round(100 * left / duration, 2), "width": round(100 * (right - left) / duration, 2)} for left, right in strips]
 
 
+def _disputed(entry: Mapping[str, Any], heard: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """What the second ear hears where its root or third differs from `heard`."""
+    pieces = [[max(start, a), min(end, b), name] for start, end, name in entry.get("second") or [] for a, b, other in heard
+              if min(end, b) > max(start, a) and _triad(name) != _triad(other)]
+    return pieces
+
+
+def _triad(name: str) -> Any:
+    return third(name) or short(name)
+
+
 def spoken(spans: Sequence[Sequence[Any]]) -> str:
     """A timeline for those who do not see it: `C from 0.0 s, Fm from 2.5 s`."""
     return ", ".join(f"{short(name)} from {float(start):.1f} s" for start, _, name in spans) or "nothing"
@@ -177,6 +188,6 @@ def player(entry: Mapping[str, Any], path: Path) -> dict[str, Any]:
     duration = float(entry.get("duration") or 0) or soundfile.info(path).duration or 1.0
     asked, heard = entry.get("asked") or [], entry.get("heard") or []
     return {"which": entry["which"], "seed": entry.get("seed"), "duration": duration, "audio": audio_uri(path), "path": str(path),
-            "asked": blocks(asked, duration), "heard": blocks(heard, duration), "agreement": agreement(asked, heard, duration),
+            "asked": blocks(asked, duration), "heard": blocks(heard, duration), "second": blocks(_disputed(entry, heard), duration), "agreement": agreement(asked, heard, duration),
             "spoken": f"Asked: {spoken(asked)}. Heard: {spoken(heard)}.", "chroma": chroma_uri(entry.get("chroma") or []),
             "metrics": entry.get("metrics") or {}}

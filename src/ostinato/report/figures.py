@@ -24,6 +24,8 @@ METRICS: dict[str, tuple[str, str]] = {
     "last_chord": ("Last chord", "how often the clip ends on the last chord asked"),
     "cadence": ("Cadence", "how often the ending closes as the one asked does"),
     "sounding": ("Sounding", "share of the clip that is not silent"),
+    "agreement": ("Ears agree", "share of the time in which the labeller's ear hears the same root and third as the judge's, whose word counts"),
+    "majmin_labeller": ("Major/minor, labeller", "the headline as the labeller's ear hears it, which also labelled the training music"),
     "judged": ("Judged", "share of the time in which the chords can be compared at all"),
 }
 #: Column -> what it stands for.

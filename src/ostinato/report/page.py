@@ -25,6 +25,8 @@ from ostinato.report import clips, figures, lineage
 WHICH = ("before", "after", "ceiling")
 #: More set-aside files than this are counted, not listed.
 SET_ASIDE_ROWS = 200
+#: The reason of what merely lies between segments (dataset.segments); counted, not listed.
+BESIDE = "beside the segments"
 COMMANDS = (
     ("From the raw audio to this page", "make demo"),
     ("The same, step by step, on this machine", "snakemake --profile cluster/local"),
@@ -42,6 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--demos", type=Path, nargs="+", required=True, help="folders of demos, named before, after, ceiling")
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of models, with events.jsonl")
     parser.add_argument("--set-aside", type=Path, required=True, help="results/corpus/set_aside.tsv")
+    parser.add_argument("--segments", type=Path, nargs="+", default=[], help="folders of segments, with left_out.tsv")
     parser.add_argument("--out", type=Path, required=True, help="the page to write")
 
 
@@ -51,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     require_space(args.out.parent, 20_000_000)
     page = render(content(params, args))
     write_text(args.out, page)
-    inputs = [args.scores, args.judgements, args.set_aside, *args.demos, *args.models]
+    inputs = [args.scores, args.judgements, args.set_aside, *args.demos, *args.models, *args.segments]
     write_sidecar(args.out, "report", inputs, params.model_dump())
     print(f"{args.out}: {len(page) / 1e6:.1f} MB")
 
@@ -65,7 +68,7 @@ def content(params: Report, args: argparse.Namespace) -> dict[str, Any]:
         "title": params.title, "sentence": figures.sentence(scores), "permuted": figures.permuted(scores), "scores": scores,
         "rows": figures.score_rows(scores), "seed_rows": figures.score_rows(scores.get("seed_prompts") or {}), "columns": figures.COLUMNS,
         "metrics": figures.METRICS, "cards": cards, "runs": figures.training(args.models),
-        "set_aside": _set_aside(args.set_aside), "steps": _steps(args, walker), "commit": _brief(commit() or ""), "commands": COMMANDS,
+        "set_aside": _set_aside(args.set_aside), "left_out": _left_out(args.segments), "steps": _steps(args, walker), "commit": _brief(commit() or ""), "commands": COMMANDS,
         "pitches": [(name, clips.pitch_colour(pitch)) for pitch, name in enumerate(clips.COMMON_NAMES)], "chroma_rows": clips.ROWS,
     }
 
@@ -141,16 +144,38 @@ def _asked(prompt: str) -> list[dict[str, str]]:
 
 def _set_aside(path: Path) -> dict[str, Any]:
     """The table of files not taken: {"path", "count", "reasons": [(reason, count)], "rows": [{"path", "reason", "detail"}]}."""
+    rows = _table(path, {"path", "reason", "detail"})
+    reasons = Counter(row["reason"] for row in rows).most_common()
+    return {"path": str(path), "count": len(rows), "reasons": reasons, "rows": rows[:SET_ASIDE_ROWS]}
+
+
+def _left_out(folders: Sequence[Path]) -> dict[str, Any]:
+    """Music of the songs that became no segment: {"minutes", "reasons": [(reason, minutes, places)], "rows": the doubtful and whole songs}."""
+    rows = [row for folder in folders for row in _table(folder / "left_out.tsv", {"path", "start", "end", "reason"})]
+    minutes: Counter[str] = Counter()
+    for row in rows:
+        minutes[_sort_of(row["reason"])] += (float(row["end"]) - float(row["start"])) / 60
+    counts = Counter(_sort_of(row["reason"]) for row in rows)
+    told = [row for row in rows if row["reason"] != BESIDE]
+    return {"minutes": sum(minutes.values()), "reasons": [(reason, value, counts[reason]) for reason, value in minutes.most_common()],
+            "count": len(told), "rows": told[:SET_ASIDE_ROWS]}
+
+
+def _sort_of(reason: str) -> str:
+    """A reason without its numbers: `chords are doubtful: confidence 0.41, wanted 0.5` -> `chords are doubtful`."""
+    return reason.partition(":")[0]
+
+
+def _table(path: Path, columns: set[str]) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             # QUOTE_NONE: a quote in a file name is part of the name
             rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; expected the table of files set aside") from None
-    if rows and not {"path", "reason"} <= rows[0].keys():
-        raise UserError(f"{path}: expected the columns path, reason, detail; got {', '.join(map(str, rows[0]))}")
-    reasons = Counter(row["reason"] for row in rows).most_common()
-    return {"path": str(path), "count": len(rows), "reasons": reasons, "rows": rows[:SET_ASIDE_ROWS]}
+        raise UserError(f"{path}: no such file; expected a table of what was left out") from None
+    if rows and not columns <= rows[0].keys():
+        raise UserError(f"{path}: expected the columns {', '.join(sorted(columns))}; got {', '.join(map(str, rows[0]))}")
+    return rows
 
 
 def _steps(args: argparse.Namespace, walker: lineage.Walker) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--params", default="params.yaml", help="parameter file, or the section `track` as JSON")
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of models, with events.jsonl and summary.json")
     parser.add_argument("--scores", type=Path, required=True, help="results/scores.json")
-    parser.add_argument("--demos", type=Path, nargs="+", required=True, help="folders of demos, named before, after, ceiling")
+    parser.add_argument("--demos", type=Path, nargs="+", default=[], help="folders of demos, named before, after, ceiling")
     parser.add_argument("--stamp", type=Path, required=True, help="file to write when all is in: the ids of the runs")
 
 
@@ -138,3 +138,5 @@ def score_metrics(scores: Mapping[str, Any], prefix: str = "") -> Iterator[tuple
             yield from ((prefix + name + ("" if part == "value" else f".{part}"), entry[part]) for part in present)
         elif isinstance(entry, Mapping):
             yield from score_metrics(entry, f"{prefix}{name}.")
+        elif prefix and is_number(entry):  # the ears' scores have no intervals
+            yield prefix + name.replace(" ", "_"), entry

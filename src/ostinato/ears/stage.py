@@ -1,0 +1,48 @@
+"""Train one ear through submitit, by the same loop and launcher as the language models, and put its weights where `listen` can find them."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ostinato.files import atomic, hash_value, read_json, sha256, write_json, write_sidecar
+from ostinato.listen.labels import SPECTRA
+from ostinato.params import Launch, Loop, Plan, part
+from ostinato.train.launch import TrainJob, launch
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage's options."""
+    parser.add_argument("--ear", choices=list(SPECTRA), required=True)
+    parser.add_argument("--params", required=True, help="what section `ears` says about all ears, as JSON")
+    parser.add_argument("--plan", required=True, help="the ear's plan, as JSON")
+    parser.add_argument("--launch", required=True, help="how to start the job, as JSON: train.launch")
+    parser.add_argument("--drills", type=Path, required=True, help="folder of the ear's training music")
+    parser.add_argument("--runs", type=Path, required=True, help="folder of all runs")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the weights of all ears")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train, or go on training, and export."""
+    config = configuration(args)
+    launch(TrainJob(config), part(Launch, "launch", args.launch))
+    folder, weights = Path(config["folder"]), f"{args.ear}.safetensors"
+    with atomic(args.out / weights) as path:
+        shutil.copyfile(folder / weights, path)
+    for name in ("events.jsonl",):
+        with atomic(args.out / args.ear / name) as path:
+            shutil.copyfile(folder / name, path)
+    public = {key: config[key] for key in ("name", "plan", "signature")}
+    write_json(args.out / args.ear / "summary.json", read_json(folder / "done.json") | public | {"job": read_json(folder / "job.json")})
+    write_sidecar(args.out / weights, "ear", [args.drills], public, config["loop"]["seed"])
+
+
+def configuration(args: argparse.Namespace) -> dict[str, Any]:
+    """Everything the job needs, as plain JSON, with its signature and folder."""
+    loop, plan = part(Loop, "ears", args.params), part(Plan, "plan", args.plan)
+    config = {"task": "ostinato.ears.task", "name": f"ear-{args.ear}", "ear": args.ear, "loop": loop.model_dump(), "plan": plan.model_dump()}
+    signature = hash_value([config, sha256(args.drills)])[:12]
+    return config | {"drills": str(args.drills.resolve()), "signature": signature,
+                     "folder": str((args.runs / config["name"] / signature).resolve())}

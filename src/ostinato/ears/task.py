@@ -1,0 +1,118 @@
+"""The tasks that train ears (see listen.nets): chords with bass and notes for the labeller and the judge, the instrument for the third.
+
+Every batch is drawn anew from (seed, step): clips are transposed by shifting their spectra, and equalised and made louder or softer at random.
+The loss of chords is the cross-entropy of the chord, plus that of the bass and of which notes sound (structured training; McFee & Bello, 2017).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ostinato.files import UserError
+from ostinato.listen.frames import BINS_PER_SEMITONE
+from ostinato.listen.labels import NO_PITCH, QUALITIES
+from ostinato.listen.nets import NETWORKS
+from ostinato.listen.weights import save_weights
+from ostinato.params import Loop, Plan
+from ostinato.theory import QUALITIES as STEPS
+
+#: Semitones by which clips are transposed at most.
+TRANSPOSE = 6
+#: Every so many clips one is kept for validation.
+VALID_EVERY = 25
+BASS_WEIGHT, NOTES_WEIGHT = 0.4, 1.0
+
+
+class EarTask:
+    """See the module; satisfies train.loop.Task."""
+
+    def __init__(self, ear: str, drills: Path, loop: Loop, plan: Plan) -> None:
+        if plan.steps is None:
+            raise UserError(f"ears.{ear}.plan: epochs: expected null and a number of steps")
+        self.ear, self.plan, self.seed, self.steps = ear, plan, loop.seed, plan.steps
+        self.spectra = np.load(drills / "spectra.npy", mmap_mode="r")
+        self.labels = np.load(drills / ("instruments.npy" if ear == "instruments" else "labels.npy"))
+        usable = np.flatnonzero(self.labels >= 0) if ear == "instruments" else np.arange(len(self.labels))
+        valid = usable % VALID_EVERY == 0
+        self.clips = {"train": usable[~valid], "valid": usable[valid]}
+        torch.manual_seed(loop.seed)
+        self.model = NETWORKS[ear]()
+
+    def loss(self, split: str, step: int) -> tuple[torch.Tensor, int]:
+        """Mean loss (nats) of a batch, and the frames (for instruments: clips) in it."""
+        rng = np.random.default_rng([self.seed, int(split == "valid"), step])
+        clips = np.sort(rng.choice(self.clips[split], self.plan.batch_size, p=self._shares(split)))
+        spectra, labels = np.stack([self.spectra[k] for k in clips]).astype(np.float32), self.labels[clips].astype(np.int64)
+        if split == "train":
+            spectra, labels = self._varied(spectra, labels, rng)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = self.model(torch.from_numpy(spectra))
+        labels = torch.from_numpy(labels)
+        if self.ear == "instruments":
+            return functional.cross_entropy(logits.float(), labels), len(labels)
+        return chord_loss({name: value.float() for name, value in logits.items()}, labels), labels.shape[0] * labels.shape[1]
+
+    def _shares(self, split: str) -> np.ndarray | None:
+        """How often each clip is drawn: all alike, but instruments in equal shares."""
+        if self.ear != "instruments":
+            return None
+        of_clip = self.labels[self.clips[split]]
+        weights = 1 / np.bincount(of_clip)[of_clip]
+        return weights / weights.sum()
+
+    def _varied(self, spectra: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        bins = spectra.shape[2]
+        if self.ear != "instruments":
+            shifts = rng.integers(-TRANSPOSE + 1, TRANSPOSE + 1, len(spectra))
+            spectra = np.stack([_shift(clip, int(shift) * BINS_PER_SEMITONE) for clip, shift in zip(spectra, shifts)])
+            for column in (0, 2):
+                pitched = labels[..., column] != NO_PITCH
+                labels[..., column] = np.where(pitched, (labels[..., column] + shifts[:, None]) % 12, NO_PITCH)
+        knots = rng.normal(0, 4, (len(spectra), 6)) + rng.normal(0, 3, (len(spectra), 1))
+        gains = np.stack([np.interp(np.linspace(0, 5, bins), np.arange(6), row) for row in knots])
+        return spectra * (10 ** (gains / 20)).astype(np.float32)[:, None], labels
+
+    def save(self, folder: Path) -> None:
+        """Write the trained network into `folder`."""
+        save_weights(folder / f"{self.ear}.safetensors", self.model)
+
+
+def _shift(spectrum: np.ndarray, bins: int) -> np.ndarray:
+    """Transpose [T, bins] by whole bins; what comes from beyond the edge is silence."""
+    shifted = np.zeros_like(spectrum)
+    if bins >= 0:
+        shifted[:, bins:] = spectrum[:, : spectrum.shape[1] - bins]
+    else:
+        shifted[:, :bins] = spectrum[:, -bins:]
+    return shifted
+
+
+def chord_loss(logits: dict[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+    """Loss (nats per frame) for labels [B, T, 3] as `labels.frame_labels` gives them. Frames of an unknown quality teach bass alone."""
+    root, quality, bass = labels.unbind(dim=-1)
+    none = root == NO_PITCH
+    index = torch.where(none, 12 * len(QUALITIES), quality * 12 + root)
+    known = none | (quality >= 0)
+    chord = functional.cross_entropy(logits["chord"][known], index[known])
+    lowest = functional.cross_entropy(logits["bass"].flatten(0, 1), bass.flatten())
+    notes = functional.binary_cross_entropy_with_logits(logits["pitches"], sounding(root, quality))
+    return chord + BASS_WEIGHT * lowest + NOTES_WEIGHT * notes
+
+
+def sounding(root: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:
+    """Which pitch classes belong to the chord: [..., 12], 0 or 1."""
+    table = torch.zeros(len(QUALITIES) + 1, 12, 12 + 1)  # the last quality is none
+    for number, name in enumerate(QUALITIES):
+        for tonic in range(12):
+            table[number, [(tonic + step) % 12 for step in STEPS[name]], tonic] = 1
+    return table.permute(0, 2, 1)[quality, root]
+
+
+def build(config: dict[str, Any]) -> EarTask:
+    """The task of a training job's configuration (see ears.stage)."""
+    return EarTask(config["ear"], Path(config["drills"]), Loop.model_validate(config["loop"]), Plan.model_validate(config["plan"]))

@@ -1,0 +1,92 @@
+"""What the ears say of a recording, frame by frame: spectra taken block by block, networks run over them in pieces.
+
+`analyse` reads a recording once and keeps what all listeners look at; two hours take some hundred MB. `Evidence` is what a chord network makes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ostinato.listen import frames
+from ostinato.listen.labels import INSTRUMENTS, QUALITIES, SPECTRA, loudness
+from ostinato.listen.weights import load_ear
+
+#: Frames a chord network is given at once, and how many at each end only serve as context.
+PIECE, CONTEXT = 1200, 40
+#: The instrument is heard in pieces of this many seconds, as it was trained.
+TIMBRE_SECONDS = 12
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Spectra of a recording: `spectrum` [F, bins] for the ear, `mel` [M, MELS], `level` (RMS) [F]; `tuning` in semitones, `duration` in seconds."""
+
+    spectrum: np.ndarray
+    mel: np.ndarray
+    level: np.ndarray
+    tuning: float
+    duration: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Log-probabilities `chord` [F, 12 * Q + 1] and `bass` [F, 13], and the probability `pitches` [F, 12] that each pitch class sounds."""
+
+    chord: np.ndarray
+    bass: np.ndarray
+    pitches: np.ndarray
+
+
+def analyse(chunks: Iterable[np.ndarray], ear: str, want_mel: bool = True) -> Analysis:
+    """Take the spectra of mono audio at frames.RATE, given in chunks of any length."""
+    rows, mels, levels, tuning, length = [], [], [], None, 0
+    spectrum = getattr(frames, SPECTRA[ear])
+    for block in frames.blocks(chunks):
+        if tuning is None and np.abs(block.samples).max() > 1e-3:  # silence before the music says nothing of its pitch
+            tuning = frames.tuning_of(block.samples)
+        rows.append(spectrum(block, tuning or 0.0))
+        levels.append(frames.level(block))
+        if want_mel:
+            mels.append(frames.mel(block))
+        length += block.length
+    if not rows:
+        return analyse([np.zeros(1, np.float32)], ear, want_mel)
+    mel = np.concatenate(mels) if want_mel else np.zeros((0, frames.MELS), np.float32)
+    return Analysis(np.concatenate(rows), mel, np.concatenate(levels), tuning or 0.0, length / frames.RATE)
+
+
+def chord_evidence(analysis: Analysis, ear: str, folder: str | None) -> Evidence:
+    """Run a chord network (`labeller` or `judge`) over a recording."""
+    import torch
+
+    network, scaled = load_ear(ear, folder), torch.from_numpy(analysis.spectrum / np.float32(loudness(analysis.level)))
+    parts: list[dict[str, torch.Tensor]] = []
+    with torch.inference_mode():
+        for first in range(0, len(scaled), PIECE):
+            before = min(first, CONTEXT)
+            logits = network(scaled[None, first - before : first + PIECE + CONTEXT])
+            parts.append({name: value[0, before : before + PIECE] for name, value in logits.items()})
+        joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        return Evidence(joined["chord"].log_softmax(dim=1).numpy(), joined["bass"].log_softmax(dim=1).numpy(), joined["pitches"].sigmoid().numpy())
+
+
+def instrument_of(analysis: Analysis, folder: str | None) -> tuple[str, float]:
+    """The instrument of a recording, one of INSTRUMENTS, and its probability, averaged over pieces of TIMBRE_SECONDS."""
+    import torch
+
+    size = round(TIMBRE_SECONDS * frames.MEL_RATE)
+    scaled = analysis.mel / np.float32(loudness(analysis.level))
+    starts = range(0, max(1, len(scaled) - size // 2), size)
+    pieces = np.stack([np.pad(piece, ((0, size - len(piece)), (0, 0))) for piece in (scaled[start : start + size] for start in starts)])
+    with torch.inference_mode():
+        shares = load_ear("instruments", folder)(torch.from_numpy(pieces)).softmax(dim=1).mean(dim=0).numpy()
+    best = int(shares.argmax())
+    return INSTRUMENTS[best], float(shares[best])
+
+
+def columns(vocabulary: tuple[str, ...]) -> list[int]:
+    """Columns of `Evidence.chord` that belong to the qualities of a vocabulary, quality-major as everywhere, and "no chord" last."""
+    return [QUALITIES.index(quality) * 12 + root for quality in vocabulary for root in range(12)] + [12 * len(QUALITIES)]

@@ -1,0 +1,255 @@
+"""Listen to recordings: print, save and draw what is heard.
+
+One recording is printed whole: its facts, then its chords with bar, time, Roman numeral and confidence. Of a folder, every song is one line; songs that
+cannot be listened to are listed at the end and the others go on. What is saved is named after the song, with the folders it lies in below the folder
+that holds all recordings asked for. A file that is there already is kept: a `.lab` may be somebody's own work, and counts for more than what is heard.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import multiprocessing
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+import ostinato
+from ostinato.corpus.recordings import decode, find
+from ostinato.files import UserError, write_text
+from ostinato.listen import frames, jamsfile
+from ostinato.listen.drawing import clock, draw, report, rows, spoken_key
+from ostinato.listen.hear import Heard, hear, hear_file
+from ostinato.listen.weights import load_ear
+from ostinato.params import Listen, section
+
+
+@dataclass(frozen=True)
+class Song:
+    """A recording, and the name of what is saved of it: a relative path without suffix."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a song: the line that is printed, the files that were left as they were, or why it failed."""
+
+    song: Song
+    line: str = ""
+    kept: tuple[Path, ...] = ()
+    problem: str = ""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage's options."""
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="recordings, and folders that are searched for them")
+    for kind, text in SAVED.items():
+        parser.add_argument(f"--{kind}", nargs="?", const=Path("."), type=Path, metavar="FOLDER", help=f"save {text[1]}; without FOLDER: in this one")
+    parser.add_argument("--force", action="store_true", help="overwrite files that are there already")
+    parser.add_argument("--vocabulary", choices=("majmin", "sevenths", "full"), help="chords to tell apart, instead of listen.vocabulary")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="songs at a time (default: as many as there are cores)")
+    parser.add_argument("--params", help="parameter file, or the section `listen` as JSON (default: params.yaml here, else Ostinato's own)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Listen to all that was asked for."""
+    params = parameters(args.params, args.vocabulary)
+    outputs = {kind: folder for kind in SAVED if (folder := getattr(args, kind)) is not None}
+    for kind, folder in outputs.items():
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"--{kind} {folder}: not a folder; name the recordings first, then --{kind}")
+    songs = find_songs(args.paths)
+    for ear in ("labeller", "instruments"):
+        load_ear(ear, params.ears)  # what is wrong with the weights is wrong for all songs
+    try:
+        if len(songs) == 1 and args.paths[0].is_file():
+            _one(songs[0], params, outputs, args.force)
+        else:
+            _many(songs, partial(attempt, params=params, outputs=outputs, force=args.force), args.jobs)
+    except KeyboardInterrupt:
+        print("ostinato hear: interrupted; what is saved is whole", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def parameters(source: str | None, vocabulary: str | None) -> Listen:
+    """The section `listen`: from `source`, else from params.yaml here, else from the one of the checkout that Ostinato is installed from."""
+    if source is None:
+        places = (Path("params.yaml"), Path(ostinato.__file__).parents[2] / "params.yaml")
+        source = next((str(place) for place in places if place.is_file()), None)
+    if source is None:
+        raise UserError("params.yaml: no such file here; name one with --params")
+    params: Listen = section("listen", source)
+    return params.model_copy(update={"vocabulary": vocabulary}) if vocabulary else params
+
+
+def find_songs(paths: list[Path]) -> list[Song]:
+    """The recordings asked for, each once, in the order asked for, and a name for each that no other has."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder")
+        try:
+            for recording in find(path) if path.is_dir() else [path]:
+                found.setdefault(os.path.abspath(recording), recording)
+        except UserError as error:
+            raise UserError(str(error).removeprefix("corpus.folder: ")) from None
+    root = os.path.commonpath([os.path.abspath(path if path.is_dir() else path.parent) for path in paths])
+    names = [os.path.relpath(recording, root) for recording in found]
+    stems = [os.path.splitext(name)[0] for name in names]
+    # song.mp3 beside song.flac keep their suffixes; some disks take A and a for the same
+    taken = Counter(name.casefold() for name in [*stems, *names])
+    return [Song(path, stem if taken[stem.casefold()] == 1 else name) for path, stem, name in zip(found.values(), stems, names)]
+
+
+def _one(song: Song, params: Listen, outputs: dict[str, Path], force: bool) -> None:
+    """Print all that is heard in a song, and save what is asked for."""
+    heard = listen(song, params)
+    print(report(heard, shown(song.path)))
+    kept = save(heard, song, outputs, force)
+    if saved := [shown(path) for path in targets(song, outputs).values() if path not in kept]:
+        print("\nsaved " + ", ".join(saved))
+    _list_kept(kept)
+
+
+def _many(songs: list[Song], task: Callable[[Song], Result], jobs: int) -> None:
+    """Print a line for each song, in their order, while a bar shows how many are done; then what was kept, and what failed."""
+    width = min(max(len(shown(song.path)) for song in songs), 60)
+    results: list[Result] = []
+    with tqdm(total=len(songs), unit="song", disable=None) as bar:  # None: no bar where nobody watches
+        for result in hear_all(songs, task, jobs, bar.update):
+            results.append(result)
+            if result.line:
+                tqdm.write(f"{shown(result.song.path):{width}}  {result.line}")
+    failed = [result for result in results if result.problem]
+    _list_kept([path for result in results for path in result.kept])
+    if len(failed) == len(songs):
+        raise UserError(f"none of {len(songs)} recordings can be listened to; the first, {shown(failed[0].song.path)}: {failed[0].problem}")
+    print(f"{len(songs) - len(failed)} of {len(songs)} recordings listened to")
+    for result in failed:
+        print(f"set aside: {shown(result.song.path)}: {result.problem}", file=sys.stderr)
+
+
+def _list_kept(kept: list[Path]) -> None:
+    for path in kept:
+        print(f"kept as it was: {shown(path)} (--force overwrites)", file=sys.stderr)
+
+
+def hear_all(songs: list[Song], task: Callable[[Song], Result], jobs: int, done: Callable[[], Any]) -> Iterator[Result]:
+    """Results in the order of the songs, `jobs` at a time; `done` is called when any is ready."""
+    if min(jobs, len(songs)) <= 1:
+        for song in songs:
+            yield task(song)
+            done()
+        return
+    pool = ProcessPoolExecutor(min(jobs, len(songs)), multiprocessing.get_context("spawn"), _begin, (task.keywords["params"],))
+    try:
+        # processes started while SIGINT is blocked never get the Ctrl-C that a terminal sends to all of them: this one ends the others
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        futures = [pool.submit(task, song) for song in songs]
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for future in futures:
+            future.add_done_callback(lambda _: done())
+        for future in futures:
+            yield future.result()
+    except BrokenProcessPool:
+        raise UserError("a process that listens has died, most often for want of memory; --jobs 1 takes the least") from None
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(params: Listen) -> None:
+    """Make a process ready to listen: one thread, and librosa's functions compiled on a moment of noise, for which processes wait for each other."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(1)
+    threadpool_limits(1)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    hear(np.random.default_rng(0).normal(0, 0.1, 4 * frames.RATE).astype(np.float32), frames.RATE, params)
+
+
+def attempt(song: Song, params: Listen, outputs: dict[str, Path], force: bool) -> Result:
+    """Listen to one song of many and save what is asked for. A song whose files are all there is not listened to again, so that a run can go on."""
+    try:
+        if outputs and not force and all(path.exists() for path in targets(song, outputs).values()):
+            return Result(song, kept=tuple(targets(song, outputs).values()))
+        heard = listen(song, params)
+        kept = save(heard, song, outputs, force)
+    except SystemExit:  # SIGTERM: what was half-written is removed by now, and an executor would go on with the next song
+        os._exit(1)
+    except (UserError, OSError, ValueError, ArithmeticError, RuntimeError) as error:  # one song must not stop a thousand
+        return Result(song, problem=" ".join(str(error).split()) or type(error).__name__)
+    return Result(song, line(heard), tuple(kept))
+
+
+def listen(song: Song, params: Listen) -> Heard:
+    """Listen to a recording that was first decoded whole, because headers promise what files do not hold. Raises RecordingError."""
+    decode(song.path)
+    return hear_file(song.path, params)
+
+
+def line(heard: Heard) -> str:
+    """A song in a line: duration, key, tempo, instrument, number of chords, and their mean confidence over time."""
+    chords = sum(chord.is_chord for _, _, chord in heard.chords)
+    sure = np.average(heard.confidences, weights=[end - start for start, end, _ in heard.chords])
+    return f"{clock(heard.duration):>7}  {spoken_key(heard.key):8}  {heard.tempo:5.1f} bpm  {heard.instrument[0]:8}  {chords:4d} chords  {sure:4.0%} sure"
+
+
+def targets(song: Song, outputs: dict[str, Path]) -> dict[str, Path]:
+    """Where what is saved of a song goes, by kind."""
+    return {kind: folder / f"{song.name}.{kind}" for kind, folder in outputs.items()}
+
+
+def save(heard: Heard, song: Song, outputs: dict[str, Path], force: bool) -> list[Path]:
+    """Save what is asked for; the files that were there already, and stay unless `force`, are returned."""
+    kept = []
+    for kind, path in targets(song, outputs).items():
+        if path.exists() and not force:
+            kept.append(path)
+        else:
+            SAVED[kind][0](path, heard, shown(Path(song.path.stem)))
+    return kept
+
+
+def shown(path: Path) -> str:
+    """A path as it can be printed: names of files need not be text."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _write_lab(path: Path, heard: Heard, _: str) -> None:
+    write_text(path, "".join(f"{start:.6f} {end:.6f} {chord.harte}\n" for start, end, chord in heard.chords))
+
+
+def _write_csv(path: Path, heard: Heard, _: str) -> None:
+    table, text = rows(heard), io.StringIO()
+    writer = csv.DictWriter(text, list(table[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    write_text(path, text.getvalue())
+
+
+#: Suffix of a file that is saved -> what writes it (path, heard, title), and what it is.
+SAVED: dict[str, tuple[Callable[[Path, Heard, str], None], str]] = {
+    "lab": (_write_lab, "a line a chord: start, end, chord (beside the song, it would count for more than what is heard)"),
+    "jams": (partial(jamsfile.write, chords_from="ostinato listen"), "beats, chords, key, sections and tempo as JAMS"),
+    "csv": (_write_csv, "a table of the chords with numeral, key, bass, confidence, section, bar and cadence"),
+    "png": (draw, "a picture"),
+}
