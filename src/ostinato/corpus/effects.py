@@ -16,7 +16,7 @@ from ostinato.corpus.rendering import PEAK, SAMPLE_RATE
 
 def degrade(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A random chain of effects, each with its own probability, in the order sound meets them; then a random level."""
-    chain = ((0.25, saturate), (0.5, equalise), (0.5, reverberate), (0.06, smear), (0.45, add_noise), (0.25, code))
+    chain = ((0.25, saturate), (0.5, equalise), (0.5, reverberate), (0.06, smear), (0.5, add_noise), (0.25, code))
     for probability, effect in chain:
         if rng.random() < probability:
             samples = effect(samples, rng)
@@ -65,10 +65,10 @@ def smear(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def add_noise(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Hiss, rumble or hum, 8 to 50 dB below the music."""
-    noise = coloured_noise(len(samples), rng) if rng.random() < 0.85 else hum(len(samples), rng)
+    """Hiss, rumble, hum or somebody who talks, 6 to 50 dB below the music."""
+    noise = (coloured_noise, coloured_noise, coloured_noise, speech, hum)[int(rng.integers(5))](len(samples), rng)
     power = float(np.mean(samples**2)) / max(float(np.mean(noise**2)), 1e-12)
-    return samples + noise * np.sqrt(power) * 10 ** (-rng.uniform(8, 50) / 20)
+    return samples + noise * np.sqrt(power) * 10 ** (-rng.uniform(6, 50) / 20)
 
 
 def coloured_noise(length: int, rng: np.random.Generator) -> np.ndarray:

@@ -18,6 +18,8 @@ VOCABULARIES = {
     "sevenths": ("maj", "min", "7", "maj7", "min7"),
     "full": ("maj", "min", "7", "maj7", "min7", "dim", "aug", "sus2", "sus4", "hdim7", "dim7", "maj6", "min6", "minmaj7", "5"),
 }
+#: Nats a chord of these costs beyond the switch: how much rarer they are in songs than in what the ears were trained on.
+RARE = {"sus2": 1.5, "sus4": 1.0, "dim": 1.0, "aug": 1.5, "hdim7": 1.0, "dim7": 1.5, "maj6": 1.5, "min6": 1.5, "minmaj7": 2.0, "5": 2.5}
 #: Nats per frame that another note must be likelier in the bass than the root, before a chord is called inverted.
 INVERSION_MARGIN = 0.3
 #: A border this near to a beat (s) is put on it: half a frame and what a beat tracker errs.
@@ -41,7 +43,8 @@ def recognise(evidence: Evidence, duration: float, vocabulary: str, switch: floa
     scores = evidence.chord[:, columns(VOCABULARIES[vocabulary])]
     scores = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
     grid = [np.zeros(0) if times is None else times for times in (beats, downbeats)]
-    path = decode(scores, switch, border_worth(len(scores), *grid))
+    costs = switch + np.array([RARE.get(name.quality, 0.0) for name in names])
+    path = decode(scores, costs, border_worth(len(scores), *grid))
     starts = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
     edges = on_onsets(np.clip((np.array(starts) - 0.5) / FRAME_RATE, 0, duration), onsets)
     edges = snap(edges, grid[0])

@@ -40,7 +40,7 @@ class Evidence:
     pitches: np.ndarray
 
 
-def analyse(chunks: Iterable[np.ndarray], ear: str, want_mel: bool = True) -> Analysis:
+def analyse(chunks: Iterable[np.ndarray], ear: str) -> Analysis:
     """Take the spectra of mono audio at frames.RATE, given in chunks of any length."""
     rows, mels, levels, tuning, length = [], [], [], None, 0
     spectrum = getattr(frames, SPECTRA[ear])
@@ -49,13 +49,11 @@ def analyse(chunks: Iterable[np.ndarray], ear: str, want_mel: bool = True) -> An
             tuning = frames.tuning_of(block.samples)
         rows.append(spectrum(block, tuning or 0.0))
         levels.append(frames.level(block))
-        if want_mel:
-            mels.append(frames.mel(block))
+        mels.append(frames.mel(block))
         length += block.length
     if not rows:
-        return analyse([np.zeros(1, np.float32)], ear, want_mel)
-    mel = np.concatenate(mels) if want_mel else np.zeros((0, frames.MELS), np.float32)
-    return Analysis(np.concatenate(rows), mel, np.concatenate(levels), tuning or 0.0, length / frames.RATE)
+        return analyse([np.zeros(1, np.float32)], ear)
+    return Analysis(np.concatenate(rows), np.concatenate(mels), np.concatenate(levels), tuning or 0.0, length / frames.RATE)
 
 
 def chord_evidence(analysis: Analysis, ear: str, folder: str | None) -> Evidence:

@@ -11,10 +11,11 @@ import soxr
 
 from ostinato.compiling import compiled_alone
 from ostinato.corpus.recordings import stream
-from ostinato.listen import beats as beat_tracking
 from ostinato.listen import frames
+from ostinato.listen.beats import bass_rise, onset_strength, track
+from ostinato.listen.beats import downbeats as places_in_bar
 from ostinato.listen.chords import Interval, recognise
-from ostinato.listen.evidence import Analysis, Evidence, analyse, chord_evidence, instrument_of
+from ostinato.listen.evidence import Analysis, analyse, chord_evidence, instrument_of
 from ostinato.listen.form import sections
 from ostinato.listen.key import Cadence, cadences, find_key, keys_over_time
 from ostinato.params import Listen
@@ -71,29 +72,24 @@ def hear_file(path: Path | str, params: Listen) -> Heard:
 @compiled_alone
 def hear_chunks(chunks: Iterable[np.ndarray], params: Listen, want_form: bool = True, ear: str = "labeller") -> Heard:
     """Listen to mono audio at frames.RATE given in chunks of any length. See `hear`."""
-    analysis = analyse(chunks, ear, want_mel=want_form)
+    analysis = analyse(chunks, ear)
     evidence = chord_evidence(analysis, ear, params.ears)
-    duration, vocabulary = analysis.duration, params.vocabulary
-    chords, confidences = recognise(evidence, duration, vocabulary, params.chord_switch)
+    onsets, duration = onset_strength(analysis.mel), analysis.duration
+    chords, confidences = recognise(evidence, duration, params.vocabulary, params.chord_switch, onsets)
     beats, positions, tempo, form, instrument = np.zeros(0), np.zeros(0, int), 0.0, [(0.0, duration, "A")], ("", 0.0)
     if want_form:
-        beats, positions, tempo = _beats(analysis, evidence, chords)
+        changes = np.array([start for start, _, _ in chords[1:]])
+        beats, tempo = track(onsets, frames.MEL_RATE, changes, duration)
+        positions = places_in_bar(beats, changes, bass_rise(analysis.mel, frames.MEL_RATE, beats))
         downbeats = beats[positions == 1]
-        chords, confidences = recognise(evidence, duration, vocabulary, params.chord_switch, beats, downbeats)
+        chords, confidences = recognise(evidence, duration, params.vocabulary, params.chord_switch, onsets, beats, downbeats)
         form = sections(analysis.mel, evidence.pitches, chords, downbeats, duration)
         instrument = instrument_of(analysis, params.ears)
     key = find_key(chords)
     keys = keys_over_time(chords, key)
-    phrases = cadences(chords, keys, form, beats[positions == 1]) if want_form else []
+    phrases = cadences(chords, keys, form, downbeats) if want_form else []
     return Heard(duration, analysis.tuning, tempo, beats, positions, chords, confidences, key, keys, phrases, form, instrument, chroma(analysis),
                  frames.FRAME_RATE)
-
-
-def _beats(analysis: Analysis, evidence: Evidence, chords: list[Interval]) -> tuple[np.ndarray, np.ndarray, float]:
-    """Beats (s), their places in the bar, and the tempo."""
-    changes = np.array([start for start, _, _ in chords[1:]])
-    beats, tempo = beat_tracking.track(beat_tracking.onset_strength(analysis.mel), frames.MEL_RATE, changes, analysis.duration)
-    return beats, beat_tracking.downbeats(beats, changes, beat_tracking.bass_rise(analysis.mel, frames.MEL_RATE, beats)), tempo
 
 
 def chroma(analysis: Analysis) -> np.ndarray:
