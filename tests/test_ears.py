@@ -59,7 +59,7 @@ def test_every_figure_plays_the_chords_and_nothing_else(figure):
 def test_truth_covers_a_drill_and_sound_is_where_the_truth_says():
     rng, player = np.random.default_rng(5), Player(soundfont(None))
     for _ in range(20):
-        sound, truth, _ = perform(rng, player)
+        sound, truth, _ = perform(rng, player, synthesised=0.5)
         assert truth[0][0] == 0 and all(a[1] == pytest.approx(b[0]) for a, b in zip(truth, truth[1:])) and truth[-1][1] == pytest.approx(12.6)
         assert np.isfinite(sound).all() and 0 < np.abs(sound).max() <= 1
     assert any(chord.quality == "dim7" for k in range(60) for _, _, chord in compose(np.random.default_rng(k), 12.0).truth)

@@ -213,6 +213,7 @@ class Drills(Section):
     clips: Positive = Field(description="clips of 12 s that are rendered")
     seed: int = Field(description="seed of the clips")
     soundfonts: list[str | None] = Field(min_length=1, description="SoundFonts that take turns; null: the TimGM6mb that pretty_midi brings")
+    synthesised: Share = Field(description="share of clips played by instruments whose partials are drawn anew, drums excepted")
 
 
 class Ear(Section):

@@ -20,7 +20,7 @@ Timeline = list[tuple[float, float, Chord]]
 #: How often each quality is drawn. The rare ones are more frequent than in songs: they must be learnt too.
 QUALITY_WEIGHTS = {
     "maj": 27, "min": 20, "7": 12, "maj7": 9, "min7": 10, "sus4": 4, "sus2": 3, "dim": 3.5, "aug": 2.5, "hdim7": 2.5, "dim7": 2, "maj6": 2.5,
-    "min6": 2, "minmaj7": 1, "9": 1, "maj9": 1, "min9": 1, "5": 1.5,
+    "min6": 2, "minmaj7": 1, "9": 1, "maj9": 1, "min9": 1, "5": 0.8,
 }
 DIATONIC = {"maj": ((0, "maj", "maj7"), (2, "min", "min7"), (4, "min", "min7"), (5, "maj", "maj7"), (7, "maj", "7"), (9, "min", "min7"), (11, "dim", "hdim7")),
             "min": ((0, "min", "min7"), (2, "dim", "hdim7"), (3, "maj", "maj7"), (5, "min", "min7"), (7, "maj", "7"), (7, "min", "min7"),

@@ -23,7 +23,7 @@ from ostinato.ears.drills import chunks, perform
 from ostinato.files import read_json, write_json, write_sidecar, write_text
 from ostinato.listen.hear import hear
 from ostinato.listen.labels import INSTRUMENTS
-from ostinato.params import Ears, Listen, section
+from ostinato.params import Drills, Ears, Listen, section
 
 METRICS = ("root", "majmin", "sevenths", "majmin_inv", "sevenths_inv")
 #: Clips without any chord are scored apart: share of their time that is called no chord.
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
     listen: Listen = section("listen", args.listen).model_copy(update={"ears": str(args.ears)})
     fonts = [soundfont(path) for path in params.evaluation.soundfonts]
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        rows = [row for some in pool.map(partial(_chunk, seed=params.evaluation.seed, listen=listen), chunks(params.evaluation.clips, fonts)) for row in some]
+        rows = [row for some in pool.map(partial(_chunk, params=params.evaluation, listen=listen), chunks(params.evaluation.clips, fonts)) for row in some]
     scores = {ear: summarise(rows, ear) for ear in ("labeller", "judge")}
     scores["instruments"] = of_instruments(rows)
     scores["agreement"] = {"majmin": _weighted([(row["agreement"], row["seconds"]) for row in rows])}
@@ -57,18 +57,18 @@ def run(args: argparse.Namespace) -> None:
     print(f"{args.out}: majmin {scores['labeller']['majmin']:.1f} (labeller), {scores['judge']['majmin']:.1f} (judge)")
 
 
-def _chunk(task: tuple[Path, range], seed: int, listen: Listen) -> list[dict[str, Any]]:
+def _chunk(task: tuple[Path, range], params: Drills, listen: Listen) -> list[dict[str, Any]]:
     import torch
 
     torch.set_num_threads(1)
     font, numbers = task
     player = Player(font)
-    return [hear_clip(k, seed, player, listen) for k in numbers]
+    return [hear_clip(k, params, player, listen) for k in numbers]
 
 
-def hear_clip(k: int, seed: int, player: Player, listen: Listen) -> dict[str, Any]:
+def hear_clip(k: int, params: Drills, player: Player, listen: Listen) -> dict[str, Any]:
     """What both ears make of test clip `k`: their comparisons with the truth and with one another, and the instrument."""
-    sound, truth, instrument = perform(np.random.default_rng([seed, k]), player)
+    sound, truth, instrument = perform(np.random.default_rng([params.seed, k]), player, params.synthesised)
     heard = {ear: hear(sound, SAMPLE_RATE, listen, want_form=ear == "labeller", ear=ear) for ear in ("labeller", "judge")}
     seconds = len(sound) / SAMPLE_RATE
     timelines = {ear: [(start, end, chord.harte) for start, end, chord in found.chords] for ear, found in heard.items()}

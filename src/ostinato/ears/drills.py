@@ -18,7 +18,8 @@ import soxr
 
 from ostinato.compiling import compiled_alone
 from ostinato.corpus import drills, effects
-from ostinato.corpus.rendering import SAMPLE_RATE, Player, soundfont
+from ostinato.corpus.rendering import PEAK, SAMPLE_RATE, Player, soundfont
+from ostinato.corpus.synthesis import Instrument
 from ostinato.files import atomic, require_space, write_sidecar
 from ostinato.listen import frames
 from ostinato.listen.labels import INSTRUMENTS, SPECTRA, frame_labels, loudness
@@ -48,14 +49,14 @@ def run(args: argparse.Namespace) -> None:
     """Render, compute, write."""
     params: Drills = part(Drills, "drills", args.params)
     fonts = [soundfont(path) for path in params.soundfonts]
-    shape = clip(0, params.seed, Player(fonts[0]), args.ear)[0].shape
+    shape = clip(0, params, Player(fonts[0]), args.ear)[0].shape
     require_space(args.out, 2 * params.clips * int(np.prod(shape)))
     with atomic(args.out) as folder:
         folder.mkdir(parents=True)
         spectra = np.lib.format.open_memmap(folder / "spectra.npy", "w+", np.float16, (params.clips, *shape))
         labels, instruments = np.zeros((params.clips, FRAMES, 3), np.int8), np.zeros(params.clips, np.int8)
         with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            for numbers, rendered in pool.map(partial(_chunk, seed=params.seed, ear=args.ear), chunks(params.clips, fonts)):
+            for numbers, rendered in pool.map(partial(_chunk, params=params, ear=args.ear), chunks(params.clips, fonts)):
                 for k, (spectrum, truth, instrument) in zip(numbers, rendered):
                     spectra[k], labels[k], instruments[k] = spectrum, truth, instrument
         np.save(folder / "labels.npy", labels)
@@ -70,17 +71,17 @@ def chunks(clips: int, fonts: list[Path]) -> list[tuple[Path, range]]:
     return [(font, range(first + number, min(first + size, clips), len(fonts))) for first in range(0, clips, size) for number, font in enumerate(fonts)]
 
 
-def _chunk(task: tuple[Path, range], seed: int, ear: str) -> tuple[range, list[Rendered]]:
+def _chunk(task: tuple[Path, range], params: Drills, ear: str) -> tuple[range, list[Rendered]]:
     font, numbers = task
     player = Player(font)
-    return numbers, [clip(k, seed, player, ear) for k in numbers]
+    return numbers, [clip(k, params, player, ear) for k in numbers]
 
 
 @compiled_alone
-def clip(k: int, seed: int, player: Player, ear: str) -> Rendered:
+def clip(k: int, params: Drills, player: Player, ear: str) -> Rendered:
     """Spectrum, labels and instrument of clip `k`: composed, rendered, degraded, off pitch by up to half a semitone, tuned as songs are."""
-    rng = np.random.default_rng([seed, k])
-    sound, truth, instrument = perform(rng, player, alone=ear == "instruments")
+    rng = np.random.default_rng([params.seed, k])
+    sound, truth, instrument = perform(rng, player, params.synthesised, alone=ear == "instruments")
     detune = float(rng.normal(0, 0.08) if rng.random() < 0.7 else rng.uniform(-0.5, 0.5))
     rate = SAMPLE_RATE * 2 ** (detune / 12)  # played a little faster or slower
     samples = soxr.resample(sound, rate, frames.RATE)[: int(SECONDS * frames.RATE)]
@@ -93,11 +94,11 @@ def clip(k: int, seed: int, player: Player, ear: str) -> Rendered:
     return spectrum.astype(np.float16), labels, instrument
 
 
-def perform(rng: np.random.Generator, player: Player, alone: bool = False) -> tuple[np.ndarray, drills.Timeline, int]:
+def perform(rng: np.random.Generator, player: Player, synthesised: float, alone: bool = False) -> tuple[np.ndarray, drills.Timeline, int]:
     """Sound (a little longer than a clip), truth and instrument: mostly chords; drums alone; no music; music that begins or ends as something else.
 
     Args:
-        alone: instruments play by themselves half of the time.
+        synthesised: share of clips whose pitched parts are not the SoundFont's; alone: instruments play by themselves half of the time.
     """
     seconds, kind = SECONDS * 1.05, rng.random()
     if kind < CHORDLESS:
@@ -106,10 +107,19 @@ def perform(rng: np.random.Generator, player: Player, alone: bool = False) -> tu
     drill = drills.only_drums(rng, seconds) if kind < CHORDLESS + DRUMS else drills.compose(rng, seconds)
     if alone and rng.random() < 0.5:
         drill = drills.Drill(drill.parts[:1], drill.truth, drill.family)
-    sound, truth = player.play(drill.parts, seconds), drill.truth
+    sound, truth = synthesise(drill, player, seconds, rng) if rng.random() < synthesised else player.play(drill.parts, seconds), drill.truth
     if kind > 1 - INTERRUPTED:
         sound, truth = _interrupted(sound, truth, seconds, rng)
     return effects.degrade(sound, rng), truth, instrument(drill)
+
+
+def synthesise(drill: drills.Drill, player: Player, seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """The clip played by instruments drawn for it, but for the drums: float32 mono [T] at SAMPLE_RATE, peak PEAK."""
+    sound = np.zeros(int(round(seconds * SAMPLE_RATE)), np.float32)
+    for number, part in enumerate(drill.parts):
+        family = drill.family if number == 0 else str(rng.choice(list(drills.CHORDAL)))
+        sound += part.level * (player.play([part], seconds) if part.drums else Instrument(rng, family).play(part.notes, seconds))
+    return sound * np.float32(PEAK / max(float(np.abs(sound).max()), 1e-9))
 
 
 def _interrupted(sound: np.ndarray, truth: drills.Timeline, seconds: float, rng: np.random.Generator) -> tuple[np.ndarray, drills.Timeline]:
