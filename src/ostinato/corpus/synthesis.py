@@ -13,7 +13,9 @@ from scipy.signal import lfilter
 from ostinato.corpus.arrangement import Note
 from ostinato.corpus.rendering import PEAK, SAMPLE_RATE
 
-PARTIALS = 40
+PARTIALS = 36
+#: Partials are left out, and end, where they are this much weaker than the strongest, dB.
+FAINT = -50
 #: Families whose notes die away by themselves.
 STRUCK = ("piano", "guitar", "ukulele", "mallet")
 
@@ -40,10 +42,10 @@ class Instrument:
     def play(self, notes: list[Note], seconds: float) -> np.ndarray:
         """Notes (times in s) as float32 mono [T] at SAMPLE_RATE, `seconds` long, peak PEAK."""
         out = np.zeros(int(round(seconds * SAMPLE_RATE)), np.float32)
-        longest = max((duration for _, duration, _, _ in notes), default=0.0)
+        longest = {pitch: max(duration for _, duration, other, _ in notes if other == pitch) for _, _, pitch, _ in notes}
         for start, duration, pitch, velocity in notes:
-            if pitch not in self.waves or len(self.waves[pitch]) < (duration + self.release) * SAMPLE_RATE:
-                self.waves[pitch] = self._wave(pitch, longest + self.release + 0.1)
+            if pitch not in self.waves:
+                self.waves[pitch] = self._wave(pitch, longest[pitch] + self.release + 0.01)
             first, held, fade = (int(value * SAMPLE_RATE) for value in (start, duration, self.release))
             wave = self.waves[pitch][: held + fade].copy()
             wave[held:] *= np.linspace(1, 0, len(wave) - held, dtype=np.float32) ** 2
@@ -61,10 +63,15 @@ class Instrument:
         levels = number**-self.slope * 10 ** ((unevenness + self._body(frequencies)) / 20)
         if self.strike_point:
             levels = levels * np.maximum(np.abs(np.sin(np.pi * number * self.strike_point)), 0.05)
-        rates = 6.9 / self.seconds * (base / 200) ** 0.5 * (1 + self.damping * (number - 1) / 4) if self.struck else np.zeros(len(number))
-        wave = self._partials(frequencies, levels, rates, count)
-        if self.unison:
-            wave = wave + self._partials(frequencies * 2 ** (self.unison / 12), levels * self.rng.uniform(0.3, 1), rates, count)
+        if self.struck:
+            rates = 6.9 / self.seconds * (base / 200) ** 0.5 * (1 + self.damping * (number - 1) / 4)
+            wave = self._dying(frequencies, levels, rates, count)
+            if self.unison:
+                wave += self._dying(frequencies * 2 ** (self.unison / 12), levels * self.rng.uniform(0.3, 1), rates, count)
+        else:
+            wave = self._lasting(base, levels, count)
+            if self.unison:
+                wave += self._lasting(base * 2 ** (self.unison / 12), levels * self.rng.uniform(0.3, 1), count)
         wave = wave / np.sqrt(np.sum(levels**2))
         hiss = lfilter([1], [1, -0.6], self.rng.standard_normal(count)) * (np.exp(-np.arange(count) / SAMPLE_RATE / 0.02) if self.struck else 0.1)
         ramp = np.minimum(1, np.arange(count) / (self.attack * SAMPLE_RATE))
@@ -74,15 +81,26 @@ class Instrument:
         """Gain of the body's resonances, dB; a value every sixth of an octave from 40 Hz."""
         return np.interp(6 * np.log2(frequencies / 40), np.arange(len(self.resonances)), self.resonances)
 
-    def _partials(self, frequencies: np.ndarray, levels: np.ndarray, rates: np.ndarray, count: int) -> np.ndarray:
-        """Sum of sines of `frequencies` (Hz) that start with `levels` and fall by `rates` (nepers per s)."""
-        if self.vibrato:
-            time = np.arange(count) / SAMPLE_RATE
-            phase = 2 * np.pi * np.cumsum(2 ** (self.vibrato / 12 * np.sin(2 * np.pi * self.rng.uniform(4, 7) * time))) / SAMPLE_RATE
-            return sum(level * np.sin(frequency * phase + start) for frequency, level, start in zip(frequencies, levels, self.rng.uniform(0, 6, len(levels))))
-        impulse, wave = np.zeros(count), np.zeros(count)
-        impulse[0] = 1
-        for frequency, level, rate in zip(frequencies, levels, rates):  # a two-pole resonator rings as a decaying sine
-            radius, angle = np.exp(-rate / SAMPLE_RATE), 2 * np.pi * frequency / SAMPLE_RATE
-            wave += level * lfilter([self.rng.choice([-1, 1]) * np.sin(angle)], [1, -2 * radius * np.cos(angle), radius**2], impulse)
+    def _dying(self, frequencies: np.ndarray, levels: np.ndarray, rates: np.ndarray, count: int) -> np.ndarray:
+        """Sum of sines of `frequencies` (Hz) that start with `levels` and fall by `rates` (nepers per s), each a two-pole resonator that is struck: [count]."""
+        wave, loudest = np.zeros(count), levels.max()
+        for frequency, level, rate in zip(frequencies, levels, rates):
+            audible = int(np.log(level / loudest / 10 ** (FAINT / 20)) / rate * SAMPLE_RATE)
+            if audible > 0:
+                impulse = np.zeros(min(count, audible))
+                impulse[0] = level * self.rng.choice([-1, 1])
+                radius, angle = np.exp(-rate / SAMPLE_RATE), 2 * np.pi * frequency / SAMPLE_RATE
+                wave[: len(impulse)] += lfilter([np.sin(angle)], [1, -2 * radius * np.cos(angle), radius**2], impulse)
+        return wave
+
+    def _lasting(self, base: float, levels: np.ndarray, count: int) -> np.ndarray:
+        """Sum of harmonics of `base` (Hz) with vibrato: [count]."""
+        time = np.arange(count) / SAMPLE_RATE
+        vibrato = 2 ** (self.vibrato / 12 * np.sin(2 * np.pi * self.rng.uniform(4, 7) * time))
+        rotation = np.exp(2j * np.pi * np.cumsum(base * vibrato) / SAMPLE_RATE).astype(np.complex64)
+        wave, power = np.zeros(count), np.ones(count, np.complex64)
+        for level, start in zip(levels * (levels > levels.max() * 10 ** (FAINT / 20)), np.exp(1j * self.rng.uniform(0, 6, len(levels)))):
+            power *= rotation
+            if level:
+                wave += level * (start * power).imag
         return wave

@@ -19,13 +19,15 @@ VOCABULARIES = {
     "full": ("maj", "min", "7", "maj7", "min7", "dim", "aug", "sus2", "sus4", "hdim7", "dim7", "maj6", "min6", "minmaj7", "5"),
 }
 #: Nats a chord of these costs beyond the switch: how much rarer they are in songs than in what the ears were trained on.
-RARE = {"sus2": 1.5, "sus4": 1.0, "dim": 1.0, "aug": 1.5, "hdim7": 1.0, "dim7": 1.5, "maj6": 1.5, "min6": 1.5, "minmaj7": 2.0, "5": 2.5}
+RARE = {"sus2": 3.0, "sus4": 2.5, "dim": 2.0, "aug": 3.0, "hdim7": 2.0, "dim7": 3.0, "maj6": 3.0, "min6": 3.0, "minmaj7": 4.0, "5": 6.0}
 #: Nats per frame that another note must be likelier in the bass than the root, before a chord is called inverted.
 INVERSION_MARGIN = 0.3
 #: A border this near to a beat (s) is put on it: half a frame and what a beat tracker errs.
 SNAP_SECONDS = 0.11
 #: How far from a frame's border its onset is looked for, and how fast the search loses interest, s.
 ONSET_REACH, ONSET_SPREAD = 0.14, 0.07
+#: A stroke begins where its onset has risen to this share of its peak.
+RISEN = 0.2
 NO_CHORD = Chord("N", "")
 
 Interval = tuple[float, float, Chord]
@@ -59,7 +61,7 @@ def recognise(evidence: Evidence, duration: float, vocabulary: str, switch: floa
 
 
 def on_onsets(times: np.ndarray, onsets: np.ndarray) -> np.ndarray:
-    """Times (s, rising), each on the strongest onset near it: a chord begins with a stroke, and frames of chords are coarser than strokes are.
+    """Times (s, rising), each where the strongest onset near it begins: a chord begins with a stroke, and frames of chords are coarser than strokes are.
 
     Onsets count less the farther they are; where none stands out, a time stays.
     """
@@ -69,9 +71,11 @@ def on_onsets(times: np.ndarray, onsets: np.ndarray) -> np.ndarray:
     weight = np.exp(-0.5 * (steps / MEL_RATE / ONSET_SPREAD) ** 2)
     centres = np.minimum(np.round(times * MEL_RATE).astype(int), len(onsets))
     near = padded[centres[:, None] + steps + reach]
-    shift = steps[(near * weight).argmax(axis=1)]
+    peak = (near * weight).argmax(axis=1)
+    risen = near >= RISEN * near[np.arange(len(near)), peak, None]
+    before = np.where(~risen & (np.arange(len(steps)) < peak[:, None]), np.arange(len(steps)), -1).max(axis=1)
     stands_out = near.max(axis=1) > 2 * near.mean(axis=1)
-    return np.maximum.accumulate(np.where(stands_out, (centres + shift) / MEL_RATE, times))
+    return np.maximum.accumulate(np.where(stands_out, (centres + steps[before + 1]) / MEL_RATE, times))
 
 
 def snap(times: np.ndarray, beats: np.ndarray) -> np.ndarray:
