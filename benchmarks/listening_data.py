@@ -7,6 +7,7 @@ recorded notes of a real instrument, or spliced of recorded chords. Truth is (st
 from __future__ import annotations
 
 import csv
+import io
 import shutil
 import subprocess
 import tempfile
@@ -19,7 +20,9 @@ import numpy as np
 import soundfile
 import soxr
 
+from ostinato.corpus import effects
 from ostinato.corpus.rendering import SAMPLE_RATE, Part, Player
+from ostinato.files import UserError
 from ostinato.theory import Chord
 
 Timeline = list[tuple[float, float, Chord]]
@@ -155,23 +158,35 @@ def rendered(font: Path, count: int, seed: int = 71) -> list[Clip]:
     return clips
 
 
-def spliced(folder: Path, per_group: int, seed: int = 72) -> list[Clip]:
-    """Progressions of twelve recorded chords of 1-2.5 s, each within one group (a guitar and a room); a recording too short is struck again."""
+@cache
+def recorded(folder: Path, count: int) -> tuple[str, list[Clip]]:
+    """What a folder's labels.tsv says was recorded, "chords" or "notes", and clips made of that. Raises UserError when it is neither."""
+    try:
+        with (folder / "labels.tsv").open(encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream, delimiter="\t"))
+    except OSError as error:
+        raise UserError(f"{folder / 'labels.tsv'}: {error.strerror}") from None
+    for kind, column, make in (("chords", "chord(Harte)", spliced), ("notes", "midi_note", sampled)):
+        if rows and column in rows[0]:
+            return kind, make(folder, rows, count)
+    raise UserError(f"{folder / 'labels.tsv'}: expected a column `chord(Harte)` or `midi_note`, found {', '.join(rows[0]) if rows else 'nothing'}")
+
+
+def spliced(folder: Path, rows: list[dict[str, str]], count: int, seed: int = 72) -> list[Clip]:
+    """Progressions of twelve recorded chords, whole, each within one group (an instrument and a room)."""
     groups: dict[str, list[dict[str, str]]] = {}
-    with (folder / "labels.tsv").open(encoding="utf-8") as stream:
-        for row in csv.DictReader(stream, delimiter="\t"):
-            groups.setdefault(row["group"], []).append(row)
-    return [_splice(folder, groups[group], f"{group} {k}", np.random.default_rng([seed, number, k]))
-            for number, group in enumerate(sorted(groups)) for k in range(per_group)]
+    for row in rows:
+        groups.setdefault(row["group"], []).append(row)
+    names = [sorted(groups)[number % len(groups)] for number in range(count)]
+    return [_splice(folder, groups[name], f"{number:02d} {name}", np.random.default_rng([seed, number])) for number, name in enumerate(names)]
 
 
 def _splice(folder: Path, rows: list[dict[str, str]], name: str, rng: np.random.Generator) -> Clip:
     truth, pieces, time, rate = [], [], 0.0, 44100
-    for k in rng.choice(len(rows), 12, replace=False):
+    for k in rng.choice(len(rows), min(12, len(rows)), replace=False):
         sound, rate = _mono(folder / rows[int(k)]["file"])
-        piece = np.tile(_faded(sound, rate), 4)[: int(rng.uniform(1.0, 2.5) * rate)]
-        pieces.append(_faded(piece, rate))
-        truth.append((time, time + len(piece) / rate, Chord.parse(rows[int(k)]["chord(Harte)"])))
+        pieces.append(_faded(sound, rate))
+        truth.append((time, time + len(sound) / rate, Chord.parse(rows[int(k)]["chord(Harte)"])))
         time = truth[-1][1]
     return Clip(name, {"group": rows[0]["group"]}, np.concatenate(pieces), rate, truth)
 
@@ -189,11 +204,10 @@ def _faded(sound: np.ndarray, rate: int, seconds: float = FADE_SECONDS) -> np.nd
 
 
 class Sampler:
-    """Plays notes with recordings of single notes (a .tsv of `file` and `midi_note`), shifted to the pitch wanted by resampling."""
+    """Plays notes with recordings of single notes (rows of `file` and `midi_note`), shifted to the pitch wanted by resampling."""
 
-    def __init__(self, folder: Path) -> None:
-        with next(folder.glob("*.tsv")).open(encoding="utf-8") as stream:
-            self.files = {int(row["midi_note"]): folder / row["file"] for row in csv.DictReader(stream, delimiter="\t")}
+    def __init__(self, folder: Path, rows: list[dict[str, str]]) -> None:
+        self.files = {int(row["midi_note"]): folder / row["file"] for row in rows}
         self.rate, self.note = _mono(next(iter(self.files.values())))[1], cache(self._note)
 
     def _note(self, pitch: int) -> np.ndarray:
@@ -212,9 +226,9 @@ class Sampler:
         return mix * np.float32(0.7 / np.abs(mix).max())
 
 
-def sampled(folder: Path, count: int, seed: int = 73) -> list[Clip]:
+def sampled(folder: Path, rows: list[dict[str, str]], count: int, seed: int = 73) -> list[Clip]:
     """Clips of 40-60 s of a real instrument's notes, the patterns in turn."""
-    sampler, clips = Sampler(folder), []
+    sampler, clips = Sampler(folder, rows), []
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         seconds, beat, pattern = float(rng.uniform(40, 60)), 60 / float(rng.uniform(70, 140)), list(PATTERNS)[number % len(PATTERNS)]
@@ -224,18 +238,13 @@ def sampled(folder: Path, count: int, seed: int = 73) -> list[Clip]:
     return clips
 
 
-def as_mp3(clip: Clip) -> tuple[Clip, float]:
-    """The clip after MP3 at MP3_KBITS, and the bits per second that came of it; by ffmpeg, or libsndfile where there is none."""
-    with tempfile.TemporaryDirectory() as folder:
-        wav, path = Path(folder) / "a.wav", Path(folder) / "a.mp3"
-        sound = soxr.resample(clip.samples, clip.rate, 44100)
-        if shutil.which("ffmpeg"):
-            soundfile.write(wav, sound, 44100)
-            subprocess.run(["ffmpeg", "-loglevel", "error", "-i", wav, "-b:a", f"{MP3_KBITS}k", path], check=True)
-        else:  # libsndfile counts constant rates from 320 (0) down to 32 kbit/s (1)
-            soundfile.write(path, sound, 44100, format="MP3", bitrate_mode="CONSTANT", compression_level=(320 - MP3_KBITS) / 288)
-        samples, rate = _mono.__wrapped__(path)
-        return replace(clip, samples=samples[: round(clip.seconds * rate)], rate=rate), path.stat().st_size * 8 / clip.seconds
+def as_mp3(clip: Clip) -> Clip:
+    """The clip after MP3 at MP3_KBITS; libsndfile counts constant rates from 320 (0) down to 32 kbit/s (1)."""
+    stream, level = io.BytesIO(), (320 - MP3_KBITS) / 288
+    soundfile.write(stream, soxr.resample(clip.samples, clip.rate, 44100), 44100, format="MP3", bitrate_mode="CONSTANT", compression_level=level)
+    stream.seek(0)
+    samples, rate = soundfile.read(stream, dtype="float32")
+    return replace(clip, samples=samples[: round(clip.seconds * rate)], rate=rate)
 
 
 def through_codec(clip: Clip, codec) -> Clip:
@@ -248,16 +257,36 @@ def through_codec(clip: Clip, codec) -> Clip:
     return replace(clip, samples=decoded[: round(clip.seconds * codec.sample_rate)], rate=codec.sample_rate)
 
 
-def chordless(font: Path, speech: Path | None, seconds: float = 30.0, seed: int = 74) -> dict[str, np.ndarray]:
-    """Sounds without a chord, each [T] at SAMPLE_RATE: noises, silence, one drum, speech (of wavs, or spoken by espeak-ng if it is there)."""
+def laid_on(clip: Clip, seconds: float) -> Timeline:
+    """The clip's labels, stretched to another length."""
+    return [(start * seconds / clip.seconds, end * seconds / clip.seconds, chord) for start, end, chord in clip.truth]
+
+
+def transposed(truth: Timeline, steps: int) -> Timeline:
+    """Labels some semitones up."""
+    return [(start, end, chord.transpose(steps) if chord.is_chord else chord) for start, end, chord in truth]
+
+
+def detuned(clip: Clip, cents: int) -> Clip:
+    """The clip played a little faster, so higher."""
+    factor = 2 ** (cents / 1200)
+    samples = soxr.resample(clip.samples, clip.rate * factor, clip.rate)
+    return replace(clip, samples=samples, truth=[(start / factor, end / factor, chord) for start, end, chord in clip.truth])
+
+
+def chordless(font: Path, seconds: float = 30.0, seed: int = 74) -> dict[str, np.ndarray]:
+    """Sounds without a chord, each [T] at SAMPLE_RATE: silence, noises, one drum, speech (espeak-ng's if it is there, else babble)."""
     rng, count, player = np.random.default_rng(seed), int(seconds * SAMPLE_RATE), Player(font)
     white = rng.normal(0, 0.1, count).astype(np.float32)
     pink = np.fft.irfft(np.fft.rfft(white) / np.sqrt(np.maximum(1, np.arange(count // 2 + 1))), count).astype(np.float32)
     sounds = {"silence": np.zeros(count, np.float32), "white noise": white, "quiet white noise": white * 0.003, "pink noise": pink / pink.std() * 0.1}
     for name, drum in (("kick", 36), ("snare", 38), ("low tom", 41), ("conga", 63)):
         sounds[name] = player.play([Part(0, [(k * 0.6, 0.3, drum, 100) for k in range(int(seconds / 0.6))], drums=True)], seconds)
+    if not shutil.which("espeak-ng"):
+        return sounds | {"speech, babbled": effects.speech(count, rng).astype(np.float32)}
     with tempfile.TemporaryDirectory() as folder:
-        for voice in ("en", "en+f3", "de") if speech is None and shutil.which("espeak-ng") else ():
-            subprocess.run(["espeak-ng", "-v", voice, "-w", Path(folder) / f"{voice}.wav", str(__doc__)], check=True)
-        sounds |= {f"speech {path.stem}": soxr.resample(*_mono(path), SAMPLE_RATE)[:count] for path in sorted((speech or Path(folder)).glob("*.wav"))}
+        for voice in ("en", "en+f3", "de"):
+            path = Path(folder) / f"{voice}.wav"
+            subprocess.run(["espeak-ng", "-v", voice, "-w", path, str(__doc__)], check=True)
+            sounds[f"speech, {voice}"] = soxr.resample(*_mono(path), SAMPLE_RATE)[:count]
     return sounds

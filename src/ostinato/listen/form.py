@@ -1,86 +1,152 @@
-"""Form: section borders from novelty, section names from similarity.
+"""Form: where sections begin, from what the bars of a song have in common, and which sections are alike.
 
-Bars are compared by harmony and by how they are played (onsets within the bar and spectral shape). A checkerboard kernel along the diagonal of the
-self-similarity matrix (Foote, 2000) peaks where a block of similar bars ends; peaks on whole phrases are preferred. Sections that sound alike get
-the same letter.
+Bars are compared by harmony (which notes sound in each half) and by how they are played (spectral shape, onsets within the bar). A section begins
+
+- where blocks of bars meet that are played alike: a checkerboard kernel along the diagonal of the self-similarity (Foote, 2000);
+- where a repetition begins or ends: the lags at which the harmony returns change (structural features; Serrà et al., 2014);
+- after a phrase that came home: an authentic or plagal cadence in the song's key.
+
+The borders are chosen together, by dynamic programming, in favour of sections of whole phrases, counted from the border before. Sections that are alike bar
+by bar get the same letter. The constants were tuned on rendered songs, see docs/log.md.
 """
 
 from __future__ import annotations
 
-import librosa
 import numpy as np
 
+from ostinato.listen.beats import onset_strength
+from ostinato.listen.chords import Interval
+from ostinato.listen.frames import FRAME_RATE, MEL_RATE
+from ostinato.listen.key import find_key
+from ostinato.theory import cadence_kind
+
 PHRASE_BARS = 4
-#: Peaks off the phrase grid count this much less.
-OFF_PHRASE = 0.5
-SAME = 0.9
+#: Bars on either side of a border that are compared.
+KERNEL_BARS = 4
+#: Weights of the three kinds of evidence, each 0-1, against a cost of 1 for a section.
+PLAYING_WEIGHT, REPETITION_WEIGHT, HOME_WEIGHT = 1.4, 1.15, 0.4
+#: What a section costs besides: if it is no whole number of phrases; if it is shorter than one; for each phrase beyond four.
+OFF_PHRASE, SHORT, LONG = 0.85, 0.6, 0.1
+#: Mean similarity of bar to bar from which two sections have one name.
+SAME = 0.7
 #: Points at which the onsets of a bar are compared.
 RHYTHM_POINTS = 16
 
 
-def sections(samples: np.ndarray, sample_rate: int, hop: int, downbeats: np.ndarray, duration: float, kernel_beats: int) -> list[tuple[float, float, str]]:
-    """Sections (start, end, letter) covering 0..duration, in seconds; one section when there are fewer than eight bars."""
+def sections(mel: np.ndarray, pitches: np.ndarray, chords: list[Interval], downbeats: np.ndarray, duration: float) -> list[tuple[float, float, str]]:
+    """Sections (start, end, letter) covering 0..duration, in seconds; one section when there are fewer than eight bars.
+
+    Args:
+        mel: mel magnitudes [M, bands] at MEL_RATE; pitches: how likely each pitch class sounds [F, 12] at FRAME_RATE; downbeats: starts of bars, s [B].
+    """
     if len(downbeats) < 2 * PHRASE_BARS:
         return [(0.0, duration, "A")]
-    bars = bar_features(samples, sample_rate, hop, downbeats, duration)
-    similarity = bars @ bars.T
-    half = max(2, kernel_beats // 4 // 2)
-    borders = _peaks(novelty(similarity, half), half)
-    return _named([0, *borders, len(bars)], downbeats, duration, bars)
-
-
-def bar_features(samples: np.ndarray, sample_rate: int, hop: int, downbeats: np.ndarray, duration: float) -> np.ndarray:
-    """One unit vector a bar: how it is played, standardised over the song: [bars, D]."""
-    mel = librosa.power_to_db(librosa.feature.melspectrogram(y=samples, sr=sample_rate, hop_length=hop, n_mels=40))
-    onset = np.maximum(0, np.diff(mel, axis=1, prepend=mel[:, :1])).mean(axis=0)
     edges = np.append(downbeats, duration)
-    rows = []
-    for start, end in zip(edges, edges[1:]):
-        first = min(int(start * sample_rate / hop), len(onset) - 1)
-        bar = slice(first, max(int(end * sample_rate / hop), first + 1))
-        shape, strokes = mel[:, bar].mean(axis=1), onset[bar]
-        rhythm = np.interp(np.linspace(0, 1, RHYTHM_POINTS), np.linspace(0, 1, len(strokes)), strokes)
-        rows.append(np.concatenate([shape - shape.mean(), 2 * rhythm]))
-    table = np.array(rows)
-    table = (table - table.mean(axis=0)) / (table.std(axis=0) + 1e-6)
-    return table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-9)
+    harmony, playing = bar_harmony(pitches, edges), bar_playing(mel, edges)
+    harmony, playing = harmony @ harmony.T, playing @ playing.T
+    evidence = PLAYING_WEIGHT * novelty(playing) + REPETITION_WEIGHT * repetition_change(harmony) + HOME_WEIGHT * homecomings(chords, downbeats)
+    spans = _spans(evidence)
+    times = [0.0, *(float(edges[after]) for _, after in spans)]
+    return list(zip(times, times[1:], _letters(spans, (harmony + playing) / 2)))
 
 
-def novelty(similarity: np.ndarray, half: int) -> np.ndarray:
-    """Foote's novelty at the start of each bar: similarity within the blocks before and after, less that across; [bars]."""
-    count = len(similarity)
-    values = np.zeros(count)
-    for bar in range(2, count - 1):
-        width = min(half, bar, count - bar)
-        before, after = slice(bar - width, bar), slice(bar, bar + width)
+def bar_harmony(pitches: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Which notes sound in the first and second half of each bar, against the song's mean: unit vectors [B, 24]."""
+    halves = [[_mean(pitches, left, (left + right) / 2, FRAME_RATE), _mean(pitches, (left + right) / 2, right, FRAME_RATE)]
+              for left, right in zip(edges, edges[1:])]
+    return _unit(_centred(np.array(halves).reshape(len(halves), -1)))
+
+
+def bar_playing(mel: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """How each bar is played: its spectral shape in decibels and its rhythm, in equal shares: unit vectors [B, D]."""
+    decibels, onsets = 20 * np.log10(np.maximum(mel, 1e-4 * max(float(mel.max()), 1e-9))), onset_strength(mel)
+    spans = list(zip(edges, edges[1:]))
+    shapes = np.array([_mean(decibels, left, right, MEL_RATE) for left, right in spans])
+    finer = 4  # points averaged into one, so that an onset between two is seen
+    at = np.array([np.linspace(left, right, finer * RHYTHM_POINTS, endpoint=False) for left, right in spans]) * MEL_RATE
+    rhythms = np.interp(at, np.arange(len(onsets)), onsets).reshape(len(spans), RHYTHM_POINTS, finer).sum(axis=2)
+    return _unit(np.concatenate([_centred(shapes), _centred(rhythms)], axis=1))
+
+
+def novelty(similarity: np.ndarray) -> np.ndarray:
+    """Foote's novelty at the start of each bar, 0-1: similarity within the blocks before and after, less that across; [B]."""
+    values = np.zeros(len(similarity))
+    for bar in range(1, len(similarity)):
+        before, after = _around(bar, len(similarity))
         within = similarity[before, before].mean() + similarity[after, after].mean()
-        values[bar] = within / 2 - similarity[before, after].mean()
+        values[bar] = (within / 2 - similarity[before, after].mean()) / 2
+    return np.maximum(values, 0)
+
+
+def repetition_change(similarity: np.ndarray) -> np.ndarray:
+    """How much changes, at the start of each bar, at which lags the music repeats: mean change over the three lags that change most; [B]."""
+    count = len(similarity)
+    lags = np.zeros((2 * count, count))  # similarity to the bar so much later, then to the bar so much earlier
+    for lag in range(PHRASE_BARS, count):
+        lags[lag, : count - lag] = lags[count + lag, lag:] = np.maximum(np.diagonal(similarity, lag), 0) ** 2
+    values = np.zeros(count)
+    for bar in range(1, count):
+        before, after = _around(bar, count)
+        values[bar] = np.sort(np.abs(lags[:, before].mean(axis=1) - lags[:, after].mean(axis=1)))[-3:].mean()
     return values
 
 
-def _peaks(values: np.ndarray, half: int) -> list[int]:
-    """Bars where novelty peaks, at least half a kernel apart."""
-    weighted = values * np.where(np.arange(len(values)) % PHRASE_BARS == 0, 1.0, OFF_PHRASE)
-    threshold = weighted.mean() + 0.5 * weighted.std()
-    order = [int(bar) for bar in np.argsort(-weighted, kind="stable") if weighted[bar] > threshold and bar >= 2]
-    chosen: list[int] = []
-    for bar in order:
-        if all(abs(bar - other) >= half for other in chosen):
-            chosen.append(bar)
-    return sorted(chosen)
+def homecomings(chords: list[Interval], downbeats: np.ndarray) -> np.ndarray:
+    """1 at the bars before which an authentic or plagal cadence ends, else 0: [B]."""
+    key, starts = find_key(chords), np.array([start for start, _, _ in chords])
+    tolerance = float(np.median(np.diff(downbeats))) / 8  # half a beat
+    goals = np.searchsorted(starts, downbeats - tolerance) - 1
+    pairs = [(chords[goal - 1][2], chords[goal][2]) if goal > 0 else None for goal in goals]
+    return np.array([bool(pair and pair[0].is_chord and pair[1].is_chord and cadence_kind(*pair, key) in ("authentic", "plagal")) for pair in pairs], float)
 
 
-def _named(edges: list[int], downbeats: np.ndarray, duration: float, bars: np.ndarray) -> list[tuple[float, float, str]]:
-    means: list[np.ndarray] = []
-    named = []
-    for first, after in zip(edges, edges[1:]):
-        mean = bars[first:after].mean(axis=0)
-        mean /= max(float(np.linalg.norm(mean)), 1e-9)
-        match = next((i for i, other in enumerate(means) if float(mean @ other) > SAME), None)
-        if match is None:
-            match = len(means)
-            means.append(mean)
-        start = 0.0 if first == 0 else float(downbeats[first])
-        end = duration if after == len(bars) else float(downbeats[after])
-        named.append((start, end, chr(ord("A") + min(match, 25))))
-    return named
+def _around(bar: int, count: int) -> tuple[slice, slice]:
+    """The bars before and after a border, as many on either side."""
+    width = min(KERNEL_BARS, bar, count - bar)
+    return slice(bar - width, bar), slice(bar, bar + width)
+
+
+def _spans(evidence: np.ndarray) -> list[tuple[int, int]]:
+    """Sections as (first bar, bar after the last) with the most evidence [B] at their borders for their costs."""
+    count = len(evidence)
+    gains, best, came = np.append(evidence, 0.0), np.full(count + 1, -np.inf), np.zeros(count + 1, int)
+    best[0] = 0.0
+    for after in range(1, count + 1):
+        lengths = after - np.arange(after)
+        costs = 1 + LONG * np.maximum(0, lengths / PHRASE_BARS - 4)
+        if after < count:  # how the last chord rings on is nobody's phrase
+            costs = costs + OFF_PHRASE * (lengths % PHRASE_BARS > 0) + SHORT * (lengths < PHRASE_BARS)
+        values = best[:after] + gains[after] - costs
+        came[after] = int(values.argmax())
+        best[after] = values[came[after]]
+    borders = [count]
+    while borders[-1] > 0:
+        borders.append(int(came[borders[-1]]))
+    return list(zip(borders[::-1], borders[-2::-1]))
+
+
+def _letters(spans: list[tuple[int, int]], similarity: np.ndarray) -> list[str]:
+    """A, B, ... for sections in order of appearance; the letter of an earlier one for those that follow it bar by bar for most of both."""
+    numbers: list[int] = []
+    for place, (first, after) in enumerate(spans):
+        alike = (numbers[other] for other, (start, end) in enumerate(spans[:place])
+                 if (width := min(after - first, end - start)) * 2 >= max(after - first, end - start)
+                 and np.diagonal(similarity[first : first + width, start : start + width]).mean() > SAME)
+        numbers.append(next(alike, max(numbers, default=-1) + 1))
+    return [chr(ord("A") + min(number, 25)) for number in numbers]
+
+
+def _mean(table: np.ndarray, left: float, right: float, rate: float) -> np.ndarray:
+    """Mean of the rows between two times, s."""
+    first = min(round(left * rate), len(table) - 1)
+    return table[first : max(first + 1, round(right * rate))].mean(axis=0)
+
+
+def _centred(rows: np.ndarray) -> np.ndarray:
+    """Less the mean row, scaled to a mean squared length of 1."""
+    rows = rows - rows.mean(axis=0)
+    return rows / max(float(np.sqrt((rows**2).sum(axis=1).mean())), 1e-9)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
