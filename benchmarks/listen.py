@@ -8,7 +8,7 @@ Parts, each beside its targets; one whose data or tool is missing is skipped wit
 - speed: times real time on one core, warm, by the wall's clock and by the processor's; memory for long files;
 - segments: key, tempo, bars, borders and cuts of songs of known form; `cuts on chord`: those inside the song within 0.1 s of a change of chord;
 - odd: the share of time called "N" in sounds without a chord; music played off pitch;
-- permutation: what the judge hears against the truth, against other clips' labels, and the truth in all twelve transpositions, which is chance.
+- permutation: what the judge hears against the truth, against other clips' labels, and those in all twelve transpositions, which is chance.
 
 Chord scores are mir_eval's, in percent, weighted by duration over all clips, nothing heard with the help of beats but in `segments`. mir_eval leaves out
 what a vocabulary cannot compare: `mm judged` and `7 judged` are the shares of time that majmin and sevenths judged. Ends with one line of JSON.
@@ -278,11 +278,10 @@ class Bench:
         """A score for each clip of the rendered music; 95 % intervals over clips."""
         clips = data.rendered(self.font(), self.args.clips)
         heard, rows = self.heard("judge", "rendered", clips), {}
-        against = {"true": lambda k: [clips[k].truth],
-                   "permuted": lambda k: [data.laid_on(clips[(k + shift) % len(clips)], clips[k].seconds) for shift in (1, 2, 3)],
-                   "chance": lambda k: [data.transposed(clips[k].truth, steps) for steps in range(12)]}
-        for name, labels in against.items():
-            found = [[scores(spans(truth, chords)) for truth in labels(k)] for k, chords in enumerate(heard)]
+        others = [[data.laid_on(clips[(k + shift) % len(clips)], clip.seconds) for shift in (1, 2, 3)] for k, clip in enumerate(clips)]
+        chance = [[data.transposed(other, steps) for other in labels for steps in range(12)] for labels in others]
+        for name, truths in {"true": [[clip.truth] for clip in clips], "permuted": others, "chance": chance}.items():
+            found = [[scores(spans(truth, chords)) for truth in labels] for labels, chords in zip(truths, heard)]
             for metric in ("root", "majmin"):
                 estimate = bootstrap({str(k): [row[metric] for row in group] for k, group in enumerate(found)}, 2000, 0.95, 1)
                 rows[f"judge, {metric}, {name}"] = {key: estimate[key] for key in ("value", "low", "high")}

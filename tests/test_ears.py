@@ -65,7 +65,7 @@ def test_truth_covers_a_drill_and_sound_is_where_the_truth_says():
     assert any(chord.quality == "dim7" for k in range(60) for _, _, chord in compose(np.random.default_rng(k), 12.0).truth)
 
 
-@pytest.mark.parametrize("effect", [effects.equalise, effects.reverberate, effects.smear, effects.add_noise, effects.code, effects.saturate])
+@pytest.mark.parametrize("effect", [effects.equalise, effects.reverberate, effects.smear, effects.requantise, effects.add_noise, effects.code, effects.saturate])
 def test_effects_leave_a_stroke_where_it_was(effect):
     sound = np.zeros(RATE, np.float32)
     sound[RATE // 2 : RATE // 2 + 800] = 0.5 * np.sin(2 * np.pi * 660 * np.arange(800) / RATE)

@@ -72,7 +72,7 @@ def compose(rng: np.random.Generator, seconds: float) -> Drill:
 def only_drums(rng: np.random.Generator, seconds: float) -> Drill:
     """A clip in which nothing has a pitch worth naming: a beat, or one drum struck again and again."""
     beat = 60 / float(rng.uniform(60, 180))
-    notes = drum_pattern(seconds, beat, rng, single=rng.random() < 0.4)
+    notes = drum_pattern(seconds, beat, rng, single=rng.random() < 0.6)
     return Drill([Part(int(rng.choice([0, 8, 16, 25, 32, 40])), notes, drums=True)], [(0.0, seconds, Chord("N", ""))], "drums")
 
 

@@ -16,7 +16,7 @@ from ostinato.corpus.rendering import PEAK, SAMPLE_RATE
 
 def degrade(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A random chain of effects, each with its own probability, in the order sound meets them; then a random level."""
-    chain = ((0.25, saturate), (0.5, equalise), (0.5, reverberate), (0.06, smear), (0.5, add_noise), (0.25, code))
+    chain = ((0.25, saturate), (0.5, equalise), (0.5, reverberate), (0.05, smear), (0.12, requantise), (0.5, add_noise), (0.25, code))
     for probability, effect in chain:
         if rng.random() < probability:
             samples = effect(samples, rng)
@@ -53,15 +53,35 @@ def reverberate(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def smear(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Phases lost and guessed again (two rounds of Griffin & Lim), as neural and spectral codecs leave them."""
+    """Phases lost and guessed again, as spectral codecs leave them."""
     size = int(rng.choice([1024, 2048]))
-    spectrum = np.abs(stft(samples, nperseg=size, noverlap=size * 3 // 4)[2])
-    guess = np.exp(2j * np.pi * rng.random(spectrum.shape))
-    for _ in range(2):
-        sound = istft(spectrum * guess, nperseg=size, noverlap=size * 3 // 4)[1][: len(samples)]
-        guess = np.exp(1j * np.angle(stft(sound, nperseg=size, noverlap=size * 3 // 4)[2]))
-    sound = istft(spectrum * guess, nperseg=size, noverlap=size * 3 // 4)[1]
-    return np.pad(sound, (0, max(0, len(samples) - len(sound))))[: len(samples)]
+    return _rephased(np.abs(stft(samples, nperseg=size, noverlap=size * 3 // 4)[2]), size, size // 4, len(samples), rng)
+
+
+def requantise(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What codecs of few codes leave of music: spectra a sixteenth of a second apart, made of few shapes, each a little wrong, and phases guessed.
+
+    The shapes are the principal components of the clip's own log-magnitudes, the error is Gaussian on each of them.
+    """
+    size, hop = 4096, int(rng.choice([700, 1024, 1378]))
+    logs = np.log1p(1e5 * np.abs(stft(samples, nperseg=size, noverlap=size - hop)[2]))
+    mean = logs.mean(axis=1, keepdims=True)
+    shapes, sizes, frames = np.linalg.svd(logs - mean, full_matrices=False)
+    kept = int(rng.integers(8, 64))
+    error = rng.uniform(0.1, 0.5) * rng.standard_normal(frames[:kept].shape) / np.sqrt(frames.shape[1])
+    logs = mean + (shapes[:, :kept] * sizes[:kept]) @ (frames[:kept] + error)
+    return _rephased(np.expm1(np.maximum(logs, 0)) / 1e5, size, hop, len(samples), rng)
+
+
+def _rephased(magnitudes: np.ndarray, size: int, hop: int, length: int, rng: np.random.Generator) -> np.ndarray:
+    """Sound of these magnitudes [bins, frames], its phases found by three rounds from random ones (Griffin & Lim, 1984): [length]."""
+    phases = np.exp(2j * np.pi * rng.random(magnitudes.shape))
+    for _ in range(3):
+        sound = istft(magnitudes * phases, nperseg=size, noverlap=size - hop)[1]
+        found = stft(sound, nperseg=size, noverlap=size - hop)[2][:, : magnitudes.shape[1]]
+        phases = np.exp(1j * np.angle(np.pad(found, ((0, 0), (0, magnitudes.shape[1] - found.shape[1])))))
+    sound = istft(magnitudes * phases, nperseg=size, noverlap=size - hop)[1]
+    return np.pad(sound, (0, max(0, length - len(sound))))[:length]
 
 
 def add_noise(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -200,5 +200,5 @@ def drum_pattern(seconds: float, beat: float, rng: np.random.Generator, single: 
     for extra in rng.choice([37, 39, 41, 43, 45, 46, 47, 49, 50, 51, 54, 56, 60, 63, 69, 70], int(rng.integers(0, 3)), replace=False):
         kit[int(extra)] = rng.random(16) < 0.12
     if single:
-        kit = {int(rng.integers(35, 60)): np.arange(16) % int(rng.choice([2, 4, 8, 16])) == 0}
+        kit = {int(rng.integers(35, 82)): np.arange(16) % int(rng.choice([2, 4, 8, 16])) == 0}
     return [(i * sixteenth, 0.2, pitch, int(rng.integers(60, 115))) for i in range(int(seconds / sixteenth)) for pitch, pattern in kit.items() if pattern[i % 16]]

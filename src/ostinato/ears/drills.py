@@ -31,7 +31,7 @@ FRAMES = round(SECONDS * frames.FRAME_RATE)
 #: Clips one process renders with one loaded SoundFont.
 CHUNK = 50
 #: Shares of clips without music, with drums alone, and interrupted by something that is no music.
-CHORDLESS, DRUMS, INTERRUPTED = 0.06, 0.04, 0.05
+CHORDLESS, DRUMS, INTERRUPTED = 0.06, 0.06, 0.05
 #: A tuning wrong by up to this much (semitones) in one clip of ten: estimates err.
 TUNING_ERROR = 0.2
 
