@@ -61,15 +61,19 @@ def smear(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def requantise(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """What codecs of few codes leave of music: spectra a sixteenth of a second apart, made of few shapes, each a little wrong, and phases guessed.
 
-    The shapes are the principal components of the clip's own log-magnitudes, the error is Gaussian on each of them.
+    The shapes are the principal components of the clip's own log-magnitudes. Each is off by a Gaussian error, and every frame leans to another of the clip, as
+    codes do that were learnt from other music.
     """
     size, hop = 4096, int(rng.choice([700, 1024, 1378]))
     logs = np.log1p(1e5 * np.abs(stft(samples, nperseg=size, noverlap=size - hop)[2]))
     mean = logs.mean(axis=1, keepdims=True)
     shapes, sizes, frames = np.linalg.svd(logs - mean, full_matrices=False)
     kept = int(rng.integers(8, 64))
-    error = rng.uniform(0.1, 0.5) * rng.standard_normal(frames[:kept].shape) / np.sqrt(frames.shape[1])
-    logs = mean + (shapes[:, :kept] * sizes[:kept]) @ (frames[:kept] + error)
+    frames = frames[:kept]
+    error = rng.uniform(0.1, 0.9) * rng.standard_normal(frames.shape) / np.sqrt(frames.shape[1])
+    lean = rng.uniform(0, rng.uniform(0, 0.7), frames.shape[1])
+    frames = frames + error + lean * (rng.permutation(frames, axis=1) - frames)
+    logs = mean + (shapes[:, :kept] * sizes[:kept]) @ frames
     return _rephased(np.expm1(np.maximum(logs, 0)) / 1e5, size, hop, len(samples), rng)
 
 
