@@ -18,8 +18,9 @@ VOCABULARIES = {
     "sevenths": ("maj", "min", "7", "maj7", "min7"),
     "full": ("maj", "min", "7", "maj7", "min7", "dim", "aug", "sus2", "sus4", "hdim7", "dim7", "maj6", "min6", "minmaj7", "5"),
 }
-#: Nats a chord of these costs beyond the switch: how much rarer they are in songs than in what the ears were trained on.
-RARE = {"sus2": 3.0, "sus4": 2.5, "dim": 2.0, "aug": 3.0, "hdim7": 2.0, "dim7": 3.0, "maj6": 3.0, "min6": 3.0, "minmaj7": 4.0, "5": 6.0}
+#: Nats by which a frame's evidence for a quality is discounted. Songs have fewer of these than what the ears learnt from, and a triad whose third is faint,
+#: as on a guitar with a damped string, passes for one of the first three.
+RARE = {"5": 3.0, "sus2": 2.0, "sus4": 2.0, "dim": 0.5, "aug": 0.5, "hdim7": 0.5, "dim7": 0.5, "maj6": 0.5, "min6": 0.5, "minmaj7": 0.5}
 #: Nats per frame that another note must be likelier in the bass than the root, before a chord is called inverted.
 INVERSION_MARGIN = 0.3
 #: A border this near to a beat (s) is put on it: half a frame and what a beat tracker errs.
@@ -42,11 +43,10 @@ def recognise(evidence: Evidence, duration: float, vocabulary: str, switch: floa
         beats, downbeats: times in s, where they are known.
     """
     names = [Chord(COMMON[root], quality) for quality in VOCABULARIES[vocabulary] for root in range(12)] + [NO_CHORD]
-    scores = evidence.chord[:, columns(VOCABULARIES[vocabulary])]
+    scores = evidence.chord[:, columns(VOCABULARIES[vocabulary])] - np.array([RARE.get(name.quality, 0.0) for name in names])
     scores = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
     grid = [np.zeros(0) if times is None else times for times in (beats, downbeats)]
-    costs = switch + np.array([RARE.get(name.quality, 0.0) for name in names])
-    path = decode(scores, costs, border_worth(len(scores), *grid))
+    path = decode(scores, switch, border_worth(len(scores), *grid))
     starts = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
     edges = on_onsets(np.clip((np.array(starts) - 0.5) / FRAME_RATE, 0, duration), onsets)
     edges = snap(edges, grid[0])

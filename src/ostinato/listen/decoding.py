@@ -2,7 +2,7 @@
 
 A path of segments is sought that maximises the sum over its segments of
 
-    sum of the frames' log-probabilities * EVIDENCE + log duration prior - cost of its chord + worth of its first border
+    sum of the frames' log-probabilities * EVIDENCE + log duration prior - switch + worth of its first border
 
 The prior of durations is log-normal around two seconds, flat where chords are commonly long, steep below half a second; the worth of a border says how well
 it falls on a beat or a downbeat, where beats are known. Frame f stands for the time around f / FRAME_RATE, so a border before frame f lies at
@@ -42,11 +42,11 @@ def duration_prior() -> np.ndarray:
     return -0.5 * np.minimum(0, np.log(seconds / USUAL_SECONDS) / SPREAD) ** 2
 
 
-def decode(scores: np.ndarray, costs: np.ndarray, worth: np.ndarray) -> np.ndarray:
+def decode(scores: np.ndarray, switch: float, worth: np.ndarray) -> np.ndarray:
     """The best state of each frame, int [F].
 
     Args:
-        scores: log-probabilities [F, S]; costs: nats a new segment of each state costs [S]; worth: see `border_worth`, [F].
+        scores: log-probabilities [F, S]; switch: nats a new segment costs; worth: see `border_worth`, [F].
     """
     frames, states = scores.shape
     total = np.zeros((frames + 1, states))
@@ -56,7 +56,7 @@ def decode(scores: np.ndarray, costs: np.ndarray, worth: np.ndarray) -> np.ndarr
     opened = np.full((frames + longest, states), -np.inf)  # best value of a segment that begins before frame f, less what was summed before it
     best, state, start = np.zeros(frames + 1), np.zeros(frames + 1, int), np.zeros(frames + 1, int)
     for end in range(1, frames + 1):
-        opened[end - 1 + longest - 1] = best[end - 1] + worth[end - 1] - costs - total[end - 1]
+        opened[end - 1 + longest - 1] = best[end - 1] + worth[end - 1] - switch - total[end - 1]
         window = opened[end - 1 : end - 1 + longest] + prior
         rows = window.argmax(axis=0)
         values = window[rows, np.arange(states)] + total[end]

@@ -79,8 +79,9 @@ def instrument_of(analysis: Analysis, folder: str | None) -> tuple[str, float]:
     scaled = analysis.mel / np.float32(loudness(analysis.level))
     starts = range(0, max(1, len(scaled) - size // 2), size)
     pieces = np.stack([np.pad(piece, ((0, size - len(piece)), (0, 0))) for piece in (scaled[start : start + size] for start in starts)])
-    with torch.inference_mode():
-        shares = load_ear("instruments", folder)(torch.from_numpy(pieces)).softmax(dim=1).mean(dim=0).numpy()
+    with torch.inference_mode():  # some at a time: two hours are 600 pieces
+        logits = torch.cat([load_ear("instruments", folder)(some) for some in torch.from_numpy(pieces).split(16)])
+    shares = logits.softmax(dim=1).mean(dim=0).numpy()
     best = int(shares.argmax())
     return INSTRUMENTS[best], float(shares[best])
 

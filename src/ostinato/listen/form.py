@@ -4,10 +4,11 @@ Bars are compared by harmony (which notes sound in each half) and by how they ar
 
 - where blocks of bars meet that are played alike: a checkerboard kernel along the diagonal of the self-similarity (Foote, 2000);
 - where a repetition begins or ends: the lags at which the harmony returns change (structural features; Serrà et al., 2014);
-- after a phrase that came home: an authentic or plagal cadence in the song's key.
+- after a phrase that came home: its last chord stands on the tonic of the song's key.
 
-The borders are chosen together, by dynamic programming, in favour of sections of whole phrases, counted from the border before. Sections that are alike bar
-by bar get the same letter. The constants were tuned on rendered songs, see docs/log.md.
+The borders are chosen together, by dynamic programming, in favour of sections of whole phrases, counted from the border before. A phrase is four bars, unless
+another length explains the whole song clearly better. Sections that are alike bar by bar get the same letter. The constants were tuned on rendered songs,
+see docs/log.md.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from ostinato.listen.beats import onset_strength
 from ostinato.listen.chords import Interval
 from ostinato.listen.frames import FRAME_RATE, MEL_RATE
 from ostinato.listen.key import find_key
-from ostinato.theory import cadence_kind
 
-PHRASE_BARS = 4
+#: The usual length of a phrase, the others that are tried, bars, and what these cost once.
+PHRASE_BARS, OTHER_PHRASES, OTHER_COST = 4, (3, 5, 6, 7), 0.7
 #: Bars on either side of a border that are compared.
 KERNEL_BARS = 4
 #: Weights of the three kinds of evidence, each 0-1, against a cost of 1 for a section.
-PLAYING_WEIGHT, REPETITION_WEIGHT, HOME_WEIGHT = 1.4, 1.15, 0.4
-#: What a section costs besides: if it is no whole number of phrases; if it is shorter than one; for each phrase beyond four.
-OFF_PHRASE, SHORT, LONG = 0.85, 0.6, 0.1
+PLAYING_WEIGHT, REPETITION_WEIGHT, HOME_WEIGHT = 1.5, 0.7, 0.6
+#: What a section costs besides: if it is no whole number of phrases; if it is shorter than one; for each four bars beyond sixteen.
+OFF_PHRASE, SHORT, LONG = 0.95, 0.6, 0.1
 #: Mean similarity of bar to bar from which two sections have one name.
 SAME = 0.7
 #: Points at which the onsets of a bar are compared.
@@ -45,7 +46,8 @@ def sections(mel: np.ndarray, pitches: np.ndarray, chords: list[Interval], downb
     harmony, playing = bar_harmony(pitches, edges), bar_playing(mel, edges)
     harmony, playing = harmony @ harmony.T, playing @ playing.T
     evidence = PLAYING_WEIGHT * novelty(playing) + REPETITION_WEIGHT * repetition_change(harmony) + HOME_WEIGHT * homecomings(chords, downbeats)
-    spans = _spans(evidence)
+    fits = [_spans(evidence, PHRASE_BARS)] + [_spans(evidence, bars, OTHER_COST) for bars in OTHER_PHRASES]
+    spans = max(fits, key=lambda fit: fit[0])[1]
     times = [0.0, *(float(edges[after]) for _, after in spans)]
     return list(zip(times, times[1:], _letters(spans, (harmony + playing) / 2)))
 
@@ -92,12 +94,11 @@ def repetition_change(similarity: np.ndarray) -> np.ndarray:
 
 
 def homecomings(chords: list[Interval], downbeats: np.ndarray) -> np.ndarray:
-    """1 at the bars before which an authentic or plagal cadence ends, else 0: [B]."""
-    key, starts = find_key(chords), np.array([start for start, _, _ in chords])
+    """1 at the bars before which a chord on the tonic sounds, else 0: [B]."""
+    tonic, starts = find_key(chords).tonic, np.array([start for start, _, _ in chords])
     tolerance = float(np.median(np.diff(downbeats))) / 8  # half a beat
-    goals = np.searchsorted(starts, downbeats - tolerance) - 1
-    pairs = [(chords[goal - 1][2], chords[goal][2]) if goal > 0 else None for goal in goals]
-    return np.array([bool(pair and pair[0].is_chord and pair[1].is_chord and cadence_kind(*pair, key) in ("authentic", "plagal")) for pair in pairs], float)
+    last = [chords[max(0, number)][2] for number in np.searchsorted(starts, downbeats - tolerance) - 1]
+    return np.array([chord.is_chord and chord.pitch_class == tonic for chord in last], float)
 
 
 def _around(bar: int, count: int) -> tuple[slice, slice]:
@@ -106,23 +107,23 @@ def _around(bar: int, count: int) -> tuple[slice, slice]:
     return slice(bar - width, bar), slice(bar, bar + width)
 
 
-def _spans(evidence: np.ndarray) -> list[tuple[int, int]]:
-    """Sections as (first bar, bar after the last) with the most evidence [B] at their borders for their costs."""
+def _spans(evidence: np.ndarray, phrase: int, cost: float = 0.0) -> tuple[float, list[tuple[int, int]]]:
+    """What is gained with phrases of so many bars, and the sections, (first bar, bar after the last), with the most evidence [B] for their costs."""
     count = len(evidence)
     gains, best, came = np.append(evidence, 0.0), np.full(count + 1, -np.inf), np.zeros(count + 1, int)
     best[0] = 0.0
     for after in range(1, count + 1):
         lengths = after - np.arange(after)
-        costs = 1 + LONG * np.maximum(0, lengths / PHRASE_BARS - 4)
+        costs = 1 + LONG * np.maximum(0, lengths / 4 - 4)
         if after < count:  # how the last chord rings on is nobody's phrase
-            costs = costs + OFF_PHRASE * (lengths % PHRASE_BARS > 0) + SHORT * (lengths < PHRASE_BARS)
+            costs = costs + OFF_PHRASE * (lengths % phrase > 0) + SHORT * (lengths < phrase)
         values = best[:after] + gains[after] - costs
         came[after] = int(values.argmax())
         best[after] = values[came[after]]
     borders = [count]
     while borders[-1] > 0:
         borders.append(int(came[borders[-1]]))
-    return list(zip(borders[::-1], borders[-2::-1]))
+    return float(best[count]) - cost, list(zip(borders[::-1], borders[-2::-1]))
 
 
 def _letters(spans: list[tuple[int, int]], similarity: np.ndarray) -> list[str]:
