@@ -128,11 +128,12 @@ def _figure(rng: np.random.Generator, family: str) -> str:
 def _human(notes: list[Note], rng: np.random.Generator) -> list[Note]:
     """Late and early by some ms, loud and soft by some steps: drawn once for how much, then note by note.
 
-    Some pitches are weaker than others in the whole clip, as a string is that a finger damps: thirds must be heard when they are faint.
+    Some pitches are weaker than others in the whole clip, as a string is that a finger damps, and now and then one is hardly there: thirds must be heard
+    when they are faint, and expected where they cannot be heard.
     """
     spread, touch, level = float(rng.choice([0.0, 0.005, 0.015])), float(rng.uniform(2, 14)), int(rng.integers(60, 110))
-    balance = rng.normal(0, float(rng.choice([0, 10, 22])), 128)
-    return [(max(0.0, start + rng.normal(0, spread)), length, pitch, int(np.clip(velocity - 80 + level + balance[pitch] + rng.normal(0, touch), 20, 127)))
+    balance = rng.normal(0, float(rng.choice([0, 10, 22, 40])), 128)
+    return [(max(0.0, start + rng.normal(0, spread)), length, pitch, int(np.clip(velocity - 80 + level + balance[pitch] + rng.normal(0, touch), 8, 127)))
             for start, length, pitch, velocity in notes]
 
 
