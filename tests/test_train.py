@@ -45,12 +45,14 @@ def codes(tmp_path_factory) -> Path:
     return folder
 
 
-def command(codes: Path, folder: Path, name: str = "chords", plan=PLAN) -> list[str]:
-    """`ostinato train ...` for a small model, in a folder of its own."""
+def command(codes: Path, folder: Path, name: str = "chords", plan=PLAN, tasks: int = 1, init: Path | None = None, **method) -> list[str]:
+    """`ostinato train ...` for a small model, in a folder of its own, by `tasks` processes."""
     loop = LOOP.model_dump(exclude={"base", "tune", "launch"})
+    loop["method"] |= method
+    launch = LOOP.launch.model_copy(update={"tasks_per_node": tasks})
     return [sys.executable, "-m", "ostinato.cli", "train", "--name", name, "--params", json.dumps(loop), "--model", MODEL.model_dump_json(),
-            "--plan", plan.model_dump_json(), "--launch", LOOP.launch.model_dump_json(), "--codec", str(codes / "codec"),
-            "--codes", str(codes / "shard-00.npy"), "--runs", str(folder / "runs"), "--out", str(folder / "model")]
+            "--plan", plan.model_dump_json(), "--launch", launch.model_dump_json(), "--codec", str(codes / "codec"),
+            "--codes", str(codes / "shard-00.npy"), "--runs", str(folder / "runs"), "--out", str(folder / "model"), *(["--init", str(init)] if init else [])]
 
 
 def start(words: list[str]) -> subprocess.Popen:
@@ -146,6 +148,89 @@ def test_interrupted_it_takes_its_job_with_it_and_goes_on_later(codes, undisturb
     assert_same_end(tmp_path, undisturbed)
 
 
+def losses(folder: Path, split: str = "train") -> list[float]:
+    return [event["loss"] for event in read_jsonl(folder / "model/events.jsonl") if event.get("split") == split]
+
+
+SHORT = PLAN.model_copy(update={"steps": 10, "batch_size": 4})
+
+
+@pytest.fixture(scope="module")
+def whole(codes, tmp_path_factory) -> Path:
+    """Ten steps of whole batches by one process: what every division of them must come to."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert subprocess.run(command(codes, folder, plan=SHORT)).returncode == 0
+    return folder
+
+
+@pytest.mark.parametrize("division", [{"micro_batch": 1}, {"micro_batch": 3}, {"checkpointing": True}, {"tasks": 2}, {"tasks": 2, "micro_batch": 1}])
+def test_batches_may_be_divided_and_the_losses_stay(codes, whole, tmp_path, division):
+    done = subprocess.run(command(codes, tmp_path, plan=SHORT, **division), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert losses(tmp_path) == pytest.approx(losses(whole), rel=1e-4) and losses(tmp_path, "valid") == pytest.approx(losses(whole, "valid"), rel=1e-4)
+
+
+def test_adapters_are_trained_alone_and_resume(codes, whole, tmp_path):
+    lora = {"rank": 4, "alpha": 8, "dropout": 0.0}
+    for folder in (tmp_path / "undisturbed", tmp_path / "stopped"):
+        process = start(command(codes, folder, plan=SHORT.model_copy(update={"steps": 60}), init=whole / "model", lora=lora, ema=0.5))
+        if folder.name == "stopped":
+            wait_for_step(folder, 20)
+            os.killpg(process.pid, signal.SIGKILL)
+            process = start(command(codes, folder, plan=SHORT.model_copy(update={"steps": 60}), init=whole / "model", lora=lora, ema=0.5))
+        assert process.wait(100) == 0, process.stderr.read()
+    assert sha256(tmp_path / "stopped/model/state_dict.bin") == sha256(tmp_path / "undisturbed/model/state_dict.bin")
+    summary = read_json(tmp_path / "stopped/model/summary.json")
+    assert 0 < summary["trained_parameters"] < 0.3 * summary["parameters"]
+    before, after = (torch.load(folder / "model/state_dict.bin")["best_state"] for folder in (whole, tmp_path / "stopped"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all("weight" in name and "layers" in name and "norm" not in name for name in changed)
+    assert losses(tmp_path / "stopped", "valid")[-1] < losses(whole, "valid")[-1]
+    assert (tmp_path / "stopped/model/adapter/adapter_model.safetensors").stat().st_size < 100_000
+
+
+def test_a_pretrained_base_is_validated_and_taken_as_it_is(codes, whole, tmp_path, monkeypatch):
+    words = command(codes, tmp_path, name="base")
+    words[words.index("--model") + 1] = MODEL.model_copy(update={"pretrained": str(whole / "model")}).model_dump_json()
+    assert subprocess.run(words).returncode == 0
+    assert read_json(tmp_path / "model/summary.json")["steps"] == 0 and len(losses(tmp_path, "valid")) == 1
+    before, after = (torch.load(folder / "model/state_dict.bin")["best_state"] for folder in (whole, tmp_path))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+class Hungry:
+    """A task for whose memory more than `room` examples are too many."""
+
+    steps = 4
+
+    def __init__(self, room: int) -> None:
+        torch.manual_seed(0)
+        self.model, self.room, self.seen = torch.nn.Linear(3, 1), room, []
+
+    def batch(self, split: str, step: int) -> torch.Tensor:
+        return torch.randn(8, 3, generator=torch.Generator().manual_seed(step))
+
+    def loss(self, batch: torch.Tensor, rows: range) -> tuple[torch.Tensor, int]:
+        self.seen.append(len(rows))
+        if len(rows) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+        return self.model(batch[rows.start : rows.stop]).square().sum() / len(batch), len(rows)
+
+
+def test_short_of_memory_it_halves_the_micro_batch_and_keeps_the_batch(tmp_path):
+    plan, weights = PLAN.model_copy(update={"batch_size": 8}), []
+    for room in (8, 3):
+        task = Hungry(room)
+        summary = train(task, LOOP, plan, tmp_path / str(room))
+        weights.append(task.model.weight.detach().clone())
+        assert summary["micro_batch"] == {8: 8, 3: 2}[room]
+    assert torch.allclose(*weights, atol=1e-6) and task.seen[:6] == [8, 4, 2, 2, 2, 2]
+    events = [event for event in read_jsonl(tmp_path / "3/events.jsonl") if event.get("event") == "out_of_memory"]
+    assert [event["micro_batch"] for event in events] == [4, 2] and "20 GiB" in events[0]["reason"]
+    with pytest.raises(UserError, match="out of memory with a single example at a time.*ostinato plan"):
+        train(Hungry(0), LOOP, plan, tmp_path / "0")
+
+
 def test_a_job_that_fails_says_why_in_one_line(codes, tmp_path):
     rows = read_jsonl(codes / "shard-00.jsonl")
     (tmp_path / "codes").mkdir()
@@ -164,8 +249,11 @@ class Broken:
     def __init__(self) -> None:
         self.model = torch.nn.Linear(1, 1)
 
-    def loss(self, split: str, step: int) -> tuple[torch.Tensor, int]:
-        return self.model(torch.ones(1, 1)).sum() * (float("nan") if step >= 3 else 1.0), 1
+    def batch(self, split: str, step: int) -> list[int]:
+        return [step]
+
+    def loss(self, batch: list[int], rows: range) -> tuple[torch.Tensor, int]:
+        return self.model(torch.ones(1, 1)).sum() * (float("nan") if batch[0] >= 3 else 1.0), 1
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):

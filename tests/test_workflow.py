@@ -179,7 +179,7 @@ def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished):
     after_tuning = {"best": 1, "generate": 1, "judge": 1, "track": 1, "page": 1}
     assert planned(finished, "--config", "train={tune: {steps: 9}}") == {"tune": 2, **after_tuning}
     assert planned(finished, "--config", "sweep={lr: [0.1, 0.2], batch_size: [4, 8]}") == {"tune": 4, **after_tuning}
-    heard = planned(finished, "--config", "listen={chord_switch: 3}")
+    heard = planned(finished, "--config", "listen={chord_switch: 9}")
     assert heard["listen"] == 4 and heard["segments"] == 4 and heard["judge"] == 1 and not heard.keys() & {"etudes", "check"}
 
 

@@ -82,6 +82,12 @@ def weights(*ears: str) -> list[str]:
     return [f"{folder.rstrip('/')}/{ear}.safetensors" for ear in ears]
 
 
+def pretrained_files() -> list[str]:
+    """The weights of `model.pretrained` where that is a folder here."""
+    path = Path(PARAMS.model.pretrained or "", "state_dict.bin")
+    return [str(path)] if PARAMS.model.pretrained and path.is_file() else []
+
+
 def recordings(folder: str | None) -> list[str]:
     """Recordings and side files below `corpus.folder`, listed now, so that a new one reruns `check`; empty for the embedded corpus.
 

@@ -27,6 +27,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "card": ("ostinato.ears.card", "evaluate the ears and write their card"),
     "codec": ("ostinato.lm.codec_stage", "fit or fetch the codec"),
     "codes": ("ostinato.dataset.codes", "encode every segment once"),
+    "plan": ("ostinato.train.plan", "say what a training run needs of a GPU's memory"),
     "train": ("ostinato.train.stage", "train a language model through submitit"),
     "best": ("ostinato.train.best", "take the run of a sweep that is best on validation"),
     "demos": ("ostinato.lm.demos", "generate the demos of one model"),
@@ -37,6 +38,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "report": ("ostinato.report.page", "write the page"),
     "lineage": ("ostinato.report.lineage", "walk an artifact back to the raw files"),
     "generate": ("ostinato.lm.generate", "generate one clip from a prompt"),
+    "export": ("ostinato.lm.export", "write a model for stock audiocraft or for transformers"),
 }
 
 

@@ -120,8 +120,9 @@ class Codec(Section):
 
 
 class Model(Section):
-    """audiocraft's LMModel and the text encoder trained with it."""
+    """The language model: a pretrained MusicGen, or a fresh decoder of this size with the text encoder trained with it."""
 
+    pretrained: str | None = Field(description="facebook/musicgen-small, -medium, -large, or a folder with those two files; null: a fresh model of this size")
     dim: Positive = Field(description="width of the transformer")
     layers: Positive = Field(description="number of layers")
     heads: Positive = Field(description="attention heads; must divide dim")
@@ -150,6 +151,15 @@ class Launch(Section):
     cpus: Positive = Field(description="CPU cores per job")
     mem_gb: Positive = Field(description="memory per job, GB")
     partition: str | None = Field(description="Slurm partition")
+    nodes: Positive = Field(description="machines that train one model together")
+    tasks_per_node: Positive = Field(description="processes on each, every one with its share of `gpus`; each batch is divided among all")
+    gpu_gb: NotNegative = Field(description="memory of a GPU, GB: a plan that cannot fit is refused before it is queued; 0: not checked")
+
+    @model_validator(mode="after")
+    def _one_machine_is_one_node(self) -> Launch:
+        if self.cluster == "local" and self.nodes > 1:
+            raise ValueError(f"nodes: this machine is one node, got {self.nodes}; take cluster: slurm, or tasks_per_node")
+        return self
 
 
 class Plan(Section):
@@ -190,7 +200,31 @@ class Loop(Section):
     log_every: Positive = Field(description="steps between lines of events.jsonl")
 
 
-class Train(Loop):
+class Lora(Section):
+    """Low-rank adapters in place of whole weights (Hu et al., 2021), by peft."""
+
+    rank: Positive
+    alpha: Annotated[float, Field(gt=0)] = Field(description="the adapters' output is scaled by alpha / rank")
+    dropout: Share
+
+
+class Method(Section):
+    """How a model is fitted into memory. All but `lora`, `ema` and the last bits leaves the result as it is."""
+
+    precision: Literal["fp32", "bf16"] = Field(description="of computation; trained weights stay 32-bit, frozen ones take this precision")
+    micro_batch: Positive | None = Field(description="examples computed at a time, gradients are accumulated over the batch; null: all; halved when memory is short")
+    checkpointing: bool = Field(description="compute activations twice instead of keeping them: a sixth more time, a fraction of the memory")
+    lora: Lora | None = Field(description="train adapters alone; null: all weights")
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(description="decay of the moving average of weights that becomes the model; null: the last weights")
+
+
+class Training(Loop):
+    """What all training runs of the language model share."""
+
+    method: Method
+
+
+class Train(Training):
     """Training of the language model."""
 
     base: Plan
@@ -241,6 +275,7 @@ class Demos(Section):
     seconds: Seconds = Field(description="length of a demo, seconds")
     temperature: Annotated[float, Field(gt=0)]
     top_k: Annotated[int, Field(ge=0)] = Field(description="0: no limit")
+    top_p: Share = Field(description="likeliest codes of this mass; 0: top_k counts")
     guidance: NotNegative = Field(description="classifier-free guidance coefficient; 1: none")
 
     @field_validator("prompts", "heldout")
@@ -292,6 +327,13 @@ class Params(Section):
     judge: Judge
     report: Report
     track: Track
+
+    @model_validator(mode="after")
+    def _pretrained_model_needs_its_codec(self) -> Params:
+        if self.model.pretrained and self.codec.kind != "encodec":
+            raise ValueError(f"model.pretrained is {self.model.pretrained}, which speaks the codes of an EnCodec; set codec: {{kind: encodec, pretrained: "
+                             "facebook/encodec_32khz}, or the folder of the model's own")
+        return self
 
 
 def check(values: Any, where: str = "params.yaml") -> Params:

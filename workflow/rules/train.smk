@@ -4,6 +4,7 @@ rule base:
         codec="results/codec/compression_state_dict.bin",
         codes=expand("results/codes/{shard}.npy", shard=SHARDS),
         index=expand("results/codes/{shard}.jsonl", shard=SHARDS),
+        pretrained=pretrained_files(),
         code=sources("train"),
     output:
         expand("results/models/base/{file}", file=["state_dict.bin", "events.jsonl", "summary.json"]),
@@ -20,7 +21,7 @@ rule base:
     resources:
         launch=launch,
     message:
-        "Train the base model: music by instrument, no chords"
+        "Train the base model: music by instrument, no chords; a pretrained one is taken as it is"
     shell:
         "ostinato train --name base --params {params.section:q} --model {params.model:q} --plan {params.plan:q} --launch {resources.launch:q} "
         "--codec results/codec --codes {input.codes} --runs results/runs --out results/models/base 2>&1 | tee -i {log}"

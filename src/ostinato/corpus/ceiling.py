@@ -17,7 +17,7 @@ from ostinato.corpus.arrangement import arrange
 from ostinato.corpus.composition import BEATS_PER_BAR, INSTRUMENTS, PATTERNS, Section, Song
 from ostinato.dataset.prompts import Prompt, parse
 from ostinato.files import atomic, write_sidecar
-from ostinato.lm.codec import FILE as CODEC_FILE
+from ostinato.lm.pretrained import CODEC_FILE
 from ostinato.lm.codec import load_codec
 from ostinato.lm.demos import slug
 from ostinato.params import Corpus, Demos, section

@@ -14,7 +14,8 @@ import numpy as np
 
 from ostinato.corpus.recordings import read
 from ostinato.files import UserError, atomic, read_json, write_jsonl, write_sidecar
-from ostinato.lm.codec import FILE, load_codec
+from ostinato.lm.codec import load_codec
+from ostinato.lm.pretrained import CODEC_FILE
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
         np.save(path, np.concatenate(encoded, axis=1))
     write_jsonl(args.out.with_suffix(".jsonl"), index)
     for made in (args.out, args.out.with_suffix(".jsonl")):
-        write_sidecar(made, "codes", [args.codec / FILE, args.segments])
+        write_sidecar(made, "codes", [args.codec / CODEC_FILE, args.segments])
     print(f"{len(index)} segments, {start} frames of {codec.num_codebooks} codes")
 
 

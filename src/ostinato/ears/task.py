@@ -6,6 +6,7 @@ The loss of chords is the cross-entropy of the chord, plus that of the bass and 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,17 @@ VALID_EVERY = 25
 BASS_WEIGHT, NOTES_WEIGHT = 0.4, 1.0
 
 
+@dataclass(frozen=True)
+class Examples:
+    """Spectra [B, T, bins] and their labels."""
+
+    spectra: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.spectra)
+
+
 class EarTask:
     """See the module; satisfies train.loop.Task."""
 
@@ -43,19 +55,24 @@ class EarTask:
         torch.manual_seed(loop.seed)
         self.model = NETWORKS[ear]()
 
-    def loss(self, split: str, step: int) -> tuple[torch.Tensor, int]:
-        """Mean loss (nats) of a batch, and the frames (for instruments: clips) in it."""
+    def batch(self, split: str, step: int) -> Examples:
+        """Spectra and labels of a batch."""
         rng = np.random.default_rng([self.seed, int(split == "valid"), step])
         clips = np.sort(rng.choice(self.clips[split], self.plan.batch_size, p=self._shares(split)))
         spectra, labels = np.stack([self.spectra[k] for k in clips]).astype(np.float32), self.labels[clips].astype(np.int64)
         if split == "train":
             spectra, labels = self._varied(spectra, labels, rng)
+        return Examples(torch.from_numpy(spectra), torch.from_numpy(labels))
+
+    def loss(self, batch: Examples, rows: range) -> tuple[torch.Tensor, int]:
+        """Mean loss (nats) of a whole batch, which batch normalisation wants whole, and the frames (for instruments: clips) in it."""
+        if len(rows) < len(batch):
+            raise UserError(f"ears.{self.ear}: a batch of {len(batch)} clips is more than memory holds; lower plan.batch_size")
         with torch.autocast("cpu", torch.bfloat16):
-            logits = self.model(torch.from_numpy(spectra))
-        labels = torch.from_numpy(labels)
+            logits = self.model(batch.spectra)
         if self.ear == "instruments":
-            return functional.cross_entropy(logits.float(), labels), len(labels)
-        return chord_loss({name: value.float() for name, value in logits.items()}, labels), labels.shape[0] * labels.shape[1]
+            return functional.cross_entropy(logits.float(), batch.labels), len(batch.labels)
+        return chord_loss({name: value.float() for name, value in logits.items()}, batch.labels), batch.labels.shape[0] * batch.labels.shape[1]
 
     def _shares(self, split: str) -> np.ndarray | None:
         """How often each clip is drawn: all alike, but instruments in equal shares."""
@@ -113,6 +130,6 @@ def sounding(root: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:
     return table.permute(0, 2, 1)[quality, root]
 
 
-def build(config: dict[str, Any]) -> EarTask:
-    """The task of a training job's configuration (see ears.stage)."""
+def build(config: dict[str, Any], device: str = "cpu") -> EarTask:
+    """The task of a training job's configuration (see ears.stage). Ears are small: they are trained on the CPU, whatever `device` there is."""
     return EarTask(config["ear"], Path(config["drills"]), Loop.model_validate(config["loop"]), Plan.model_validate(config["plan"]))

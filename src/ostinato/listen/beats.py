@@ -23,6 +23,9 @@ FEWEST_POINTS = 2**18
 #: Chord changes must keep to the beats this well (mean resultant length, 0-1) for a constant tempo to be believed: slow strings of one tempo reach 0.6,
 #: piano and guitar 0.9, a tempo that swings by 2 % 0.4.
 LINED_UP = 0.55
+#: ... and in every minute with enough of them they must point the way of the whole by this much: rendered strings of one tempo reach 0.84, a minute of
+#: another tempo 0.0, though the other minutes may lift the whole above LINED_UP.
+LINED_UP_MINUTE = 0.3
 #: Fewer changes of chord say nothing of bars.
 FEWEST_CHANGES = 8
 #: A tempo that is not constant is found in this much music, s, anew every half of it.
@@ -72,11 +75,13 @@ def track(onsets: np.ndarray, rate: float, changes: np.ndarray, duration: float)
 
 
 def keeps_time(changes: np.ndarray, beats: np.ndarray) -> bool:
-    """Whether chord changes (s) fall on beats of a constant tempo (s), if there are any."""
+    """Whether chord changes (s, rising) fall on beats of a constant tempo (s), if there are any: on the whole, and minute by minute."""
     if len(beats) < 2:
         return False
-    turns = (changes - beats[1]) / float(np.median(np.diff(beats)))
-    return float(np.abs(np.exp(2j * np.pi * turns).mean())) >= LINED_UP
+    turns = np.exp(2j * np.pi * (changes - beats[1]) / float(np.median(np.diff(beats))))
+    agreement = (turns * np.conj(turns.mean())).real / max(float(np.abs(turns.mean())), 1e-9)
+    minutes = np.split(agreement, np.searchsorted(changes, np.arange(WINDOW_SECONDS, changes[-1], WINDOW_SECONDS)))
+    return bool(agreement.mean() >= LINED_UP and all(minute.mean() >= LINED_UP_MINUTE for minute in minutes if len(minute) >= FEWEST_CHANGES))
 
 
 def attack(onsets: np.ndarray, rate: float, beats: np.ndarray) -> float:

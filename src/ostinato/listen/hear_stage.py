@@ -27,7 +27,7 @@ import numpy as np
 from tqdm import tqdm
 
 import ostinato
-from ostinato.corpus.recordings import decode, find
+from ostinato.corpus.recordings import RecordingError, decode, find
 from ostinato.files import UserError, write_text
 from ostinato.listen import frames, jamsfile
 from ostinato.listen.drawing import clock, draw, report, rows, spoken_key
@@ -117,7 +117,10 @@ def find_songs(paths: list[Path]) -> list[Song]:
 
 def _one(song: Song, params: Listen, outputs: dict[str, Path], force: bool) -> None:
     """Print all that is heard in a song, and save what is asked for."""
-    heard = listen(song, params)
+    try:
+        heard = listen(song, params)
+    except RecordingError as error:
+        raise UserError(f"{shown(song.path)}: {error}") from None
     print(report(heard, shown(song.path)))
     kept = save(heard, song, outputs, force)
     if saved := [shown(path) for path in targets(song, outputs).values() if path not in kept]:

@@ -7,36 +7,34 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.files import UserError, atomic
+from ostinato.lm.pretrained import CODEC_FILE, locate
 from ostinato.params import Codec
 
-FILE = "compression_state_dict.bin"
 SPECTRAL = "spectral"
-EXPECTED = f"{FILE} as audiocraft exports it, or config.json and model.safetensors as transformers does"
+EXPECTED = f"{CODEC_FILE} as audiocraft exports it, or config.json and model.safetensors as transformers does"
 
 
 def save_spectral(folder: Path, codec: Any, params: Codec) -> None:
     """Write a fitted spectral codec, atomically."""
     import torch
 
-    with atomic(folder / FILE) as path:
+    with atomic(folder / CODEC_FILE) as path:
         torch.save({"xp.cfg": json.dumps({"kind": SPECTRAL} | params.model_dump(), sort_keys=True), "best_state": codec.state_dict()}, path)
 
 
 def load_codec(folder: Path | str) -> Any:
-    """Load a codec folder: ours, or one exported by audiocraft. In evaluation mode, on the CPU.
+    """Load a codec: a folder of ours or of audiocraft's export, or a hub's name. In evaluation mode, on the CPU.
 
     Raises:
         UserError: no codec there, or a pretrained one that is neither cached nor reachable (names what to bring).
     """
     import torch
 
-    path = Path(folder) / FILE
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; expected a codec folder")
+    path = locate(folder, CODEC_FILE)
     package = torch.load(path, map_location="cpu", weights_only=True)
     config = _spectral_config(package)
     if config is None:
-        return _load_audiocraft(folder, package)
+        return _load_audiocraft(path.parent, package)
     from ostinato.lm.spectral import build
 
     codec = build(Codec.model_validate(config))

@@ -12,7 +12,8 @@ import numpy as np
 from ostinato.corpus.recordings import read
 from ostinato.dataset.manifests import read_manifest
 from ostinato.files import UserError, atomic, write_sidecar
-from ostinato.lm.codec import EXPECTED, FILE, is_transformers_folder, load_codec, save_spectral
+from ostinato.lm.codec import EXPECTED, is_transformers_folder, load_codec, save_spectral
+from ostinato.lm.pretrained import CODEC_FILE
 from ostinato.params import Codec, section
 
 
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
     else:
         inputs = fetch(str(params.pretrained), args.out)
     codec = load_codec(args.out)
-    write_sidecar(args.out / FILE, "codec", inputs, params.model_dump(), params.seed)
+    write_sidecar(args.out / CODEC_FILE, "codec", inputs, params.model_dump(), params.seed)
     print(f"{params.kind}: {codec.num_codebooks} x {codec.cardinality} at {codec.frame_rate:g} Hz, {codec.sample_rate} Hz audio")
 
 
@@ -72,10 +73,10 @@ def fetch(pretrained: str, out: Path) -> list[Path]:
     import torch
 
     source, inputs = Path(pretrained), []
-    with atomic(out / FILE) as path:
-        if (source / FILE).is_file():
-            shutil.copyfile(source / FILE, path)
-            inputs = [source / FILE]
+    with atomic(out / CODEC_FILE) as path:
+        if (source / CODEC_FILE).is_file():
+            shutil.copyfile(source / CODEC_FILE, path)
+            inputs = [source / CODEC_FILE]
         elif source.exists() and not is_transformers_folder(source):
             raise UserError(f"codec.pretrained: {source}: no codec in it; expected a folder with {EXPECTED}")
         else:

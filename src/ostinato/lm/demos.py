@@ -13,8 +13,9 @@ import soundfile
 import torch
 
 from ostinato.files import atomic, sha256, write_sidecar
-from ostinato.lm.codec import FILE as CODEC_FILE
-from ostinato.lm.sampling import Generator
+from ostinato.lm.generator import Generator
+from ostinato.lm.pretrained import CODEC_FILE, LM_FILE
+from ostinato.lm.sampling import Sampling
 from ostinato.params import Demos, section
 
 
@@ -32,15 +33,15 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)  # the clips must not depend on how many cores a machine has
     generator = Generator(args.model)
     prompts = params.prompts + params.heldout
-    sampling = {"temperature": params.temperature, "top_k": params.top_k, "guidance": params.guidance}
-    model_hash = sha256(args.model / "state_dict.bin")
+    sampling = {"temperature": params.temperature, "top_k": params.top_k, "top_p": params.top_p, "guidance": params.guidance}
+    model_hash = sha256(args.model / LM_FILE)
     with atomic(args.out) as folder:
         folder.mkdir()
         for seed in params.seeds:
-            clips = generator.generate(prompts, params.seconds, seed, **sampling)
+            clips = generator.generate(prompts, params.seconds, seed, Sampling(**sampling))
             for number, (prompt, clip) in enumerate(zip(prompts, clips)):
                 soundfile.write(folder / f"{slug(number, prompt)}-s{seed}.wav", clip, generator.codec.sample_rate, subtype="PCM_16")
-    inputs = [args.model / "state_dict.bin", args.model / CODEC_FILE]
+    inputs = [args.model / LM_FILE, args.model / CODEC_FILE]
     for seed in params.seeds:
         for number, prompt in enumerate(prompts):
             demo = slug(number, prompt)

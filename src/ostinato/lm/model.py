@@ -1,9 +1,7 @@
-"""The language model: audiocraft's LMModel on K parallel codebooks with the delay pattern, built from params.
+"""Language models: a decoder and its text encoder, built from params or loaded from where others left them.
 
-Choices, as in MusicGen (Copet et al., 2023): pre-norm, no biases, GELU, sinusoidal positions, cross-attention to the text, one linear head
-per codebook, codebook k delayed by k frames, classifier-free guidance by dropping prompts in training. Saved in audiocraft's layout:
-`state_dict.bin` with `xp.cfg` and `best_state`, beside `compression_state_dict.bin`. A folder exported by audiocraft itself is loaded by
-audiocraft's own loader.
+A model's folder is in audiocraft's layout: `state_dict.bin` with `xp.cfg` and `best_state`, under audiocraft's names, beside `compression_state_dict.bin`.
+Where the text encoder is T5 (a pretrained MusicGen, fine-tuned or not), stock audiocraft loads the folder; where it is ours, `xp.cfg` is JSON and says so.
 """
 
 from __future__ import annotations
@@ -13,95 +11,113 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ostinato.files import UserError, atomic
-from ostinato.lm.audiocraft_compat import import_audiocraft
+from ostinato.lm import layout
+from ostinato.lm.decoder import Decoder, Shape
+from ostinato.lm.pretrained import LM_FILE, locate, read_config
+from ostinato.lm.t5 import T5Text
+from ostinato.lm.text import ChordTextEncoder
 from ostinato.params import Model
 
 LAYOUT = "ostinato.lm"
 
 
-def build_lm(params: Model, codebooks: int, cardinality: int, frame_rate: float, seed: int) -> Any:
-    """A fresh audiocraft LMModel with our text encoder; weights depend on `seed` alone."""
-    lm_module = import_audiocraft("audiocraft.models.lm")
-    conditioners = import_audiocraft("audiocraft.modules.conditioners")
-    patterns = import_audiocraft("audiocraft.modules.codebooks_patterns")
-    from ostinato.lm.text import ChordTextEncoder
+class LanguageModel(nn.Module):
+    """`decoder` and `text`, its text encoder; `config` is what `xp.cfg` says, as text; `window_seconds`: what it can hear at once, None: no limit is known."""
 
+    def __init__(self, decoder: Decoder, text: ChordTextEncoder | T5Text, config: str, window_seconds: float | None = None) -> None:
+        super().__init__()
+        self.decoder, self.text = decoder, text
+        self.config, self.window_seconds = config, window_seconds
+
+    @property
+    def is_told_length(self) -> bool:
+        """Whether descriptions say how long the music is to be: ours does, a pretrained MusicGen was never told."""
+        return isinstance(self.text, ChordTextEncoder)
+
+    def forward(self, tokens: torch.Tensor, texts: list[str | None]) -> torch.Tensor:
+        """Logits [B, K, S, cardinality] for tokens [B, K, S] and one text for each row (None: no condition)."""
+        return self.decoder(tokens, self.text(texts))
+
+    def pairs(self) -> layout.Pairs:
+        """Our names of weights and audiocraft's."""
+        return layout.audiocraft(self.decoder.shape, self.text.state_dict())
+
+
+def build_lm(params: Model, codebooks: int, cardinality: int, frame_rate: float, seed: int) -> LanguageModel:
+    """A fresh model with our text encoder; weights depend on `seed` alone."""
     torch.manual_seed(seed)
-    encoder = ChordTextEncoder(params, params.dim, frame_rate)
-    lm = lm_module.LMModel(
-        pattern_provider=patterns.DelayedPatternProvider(codebooks),
-        condition_provider=conditioners.ConditioningProvider({"description": encoder}),
-        fuser=conditioners.ConditionFuser({"cross": ["description"], "sum": [], "prepend": [], "input_interpolate": []}),
-        n_q=codebooks, card=cardinality, dim=params.dim, num_heads=params.heads, hidden_scale=params.hidden_scale,
-        num_layers=params.layers, dropout=params.dropout, cfg_dropout=0.0, cross_attention=True, causal=True,
-        custom=False, memory_efficient=True, norm_first=True, bias_proj=False, bias_ff=False, bias_attn=False, activation="gelu",
-        positional_embedding="sin", weight_init="gaussian", depthwise_init="current", zero_bias_init=True,
-    )
-    _look_by_position(lm, params.dim)
+    text = ChordTextEncoder(params, params.dim, frame_rate)
+    shape = Shape(params.dim, params.layers, params.heads, params.hidden_scale * params.dim, cardinality, tuple(range(codebooks)), dropout=params.dropout)
+    config = {"layout": LAYOUT, "model": params.model_dump(), "codebooks": codebooks, "cardinality": cardinality, "frame_rate": frame_rate}
+    lm = LanguageModel(Decoder(shape), text, json.dumps(config, sort_keys=True))
+    _look_by_position(lm.decoder)
     return lm
 
 
-def _look_by_position(lm: Any, dim: int) -> None:
+def _look_by_position(decoder: Decoder) -> None:
     """Start cross-attention with the projection of its keys equal to that of its queries.
 
     A frame then looks first at the chord whose span has sinusoids like its own (see lm.text); a short training would otherwise spend its steps on
     finding that out.
     """
     with torch.no_grad():
-        for layer in lm.transformer.layers:
-            weight = layer.cross_attention.in_proj_weight  # [queries; keys; values]
-            weight[dim : 2 * dim] = weight[:dim]
+        for layer in decoder.layers:
+            layer.cross_attention.keys_values.weight[: decoder.shape.dim] = layer.cross_attention.query.weight
 
 
-def conditions(descriptions: list[str | None]) -> list[Any]:
-    """audiocraft's ConditioningAttributes for descriptions (None: unconditioned)."""
-    attributes = import_audiocraft("audiocraft.modules.conditioners").ConditioningAttributes
-    return [attributes(text={"description": text}) for text in descriptions]
-
-
-def parameter_count(lm: torch.nn.Module) -> int:
-    """Number of trained parameters, the text encoder included."""
+def parameter_count(lm: nn.Module) -> int:
+    """Number of parameters, the text encoder's included where it is trained."""
     return sum(p.numel() for p in lm.parameters())
 
 
-def save_lm(folder: Path, lm: Any, params: Model, codec: Any) -> None:
-    """Write `state_dict.bin` into `folder`, atomically."""
-    config = {"layout": LAYOUT, "model": params.model_dump(), "codebooks": codec.num_codebooks, "cardinality": codec.cardinality,
-              "frame_rate": codec.frame_rate}
-    with atomic(folder / "state_dict.bin") as path:
-        torch.save({"xp.cfg": json.dumps(config, sort_keys=True), "best_state": lm.state_dict()}, path)
+def save_lm(folder: Path, lm: LanguageModel) -> None:
+    """Write `state_dict.bin` into `folder`, atomically, in 32-bit floats."""
+    state = {name: value.float() for name, value in layout.write(lm.state_dict(), lm.pairs()).items()}
+    extras = {} if lm.is_told_length else {"version": "1.3.0", "exported": True}
+    with atomic(folder / LM_FILE) as path:
+        torch.save({"xp.cfg": lm.config, "best_state": state} | extras, path)
 
 
-def load_lm(folder: Path | str) -> Any:
-    """Load a model folder: ours, or one exported by audiocraft (MusicGen). In evaluation mode, on the CPU.
+def load_lm(source: Path | str) -> LanguageModel:
+    """Load a model: a folder of ours or of audiocraft's export (MusicGen), or a hub's name. In evaluation mode, on the CPU, in 32-bit floats.
 
     Raises:
-        UserError: nothing to load there, or the weights do not fit the configuration (the first differing keys are named).
+        UserError: nothing to load there, a model of another kind, or weights that do not fit the configuration (the first differing keys are named).
     """
-    path = Path(folder) / "state_dict.bin"
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; expected a model folder with state_dict.bin and compression_state_dict.bin")
-    package = torch.load(path, map_location="cpu", weights_only=True)
+    path = locate(source, LM_FILE)
+    package = read_package(path)
     try:
         config = json.loads(package["xp.cfg"])
     except (json.JSONDecodeError, TypeError):
-        return _load_audiocraft(folder)
-    if config.get("layout") != LAYOUT:
-        raise UserError(f"{path}: layout is {config.get('layout')!r}, expected {LAYOUT!r}")
-    lm = build_lm(Model.model_validate(config["model"]), config["codebooks"], config["cardinality"], config["frame_rate"], seed=0)
-    try:
-        lm.load_state_dict(package["best_state"])
-    except RuntimeError as error:
-        raise UserError(f"{path}: weights do not fit their configuration: {' '.join(str(error).split())[:300]}") from None
+        lm = _of_audiocraft(package["xp.cfg"], path)
+    else:
+        lm = _of_ours(config, path)
+    state = layout.read(package["best_state"], lm.pairs(), lm.state_dict(), path)
+    lm.load_state_dict(state)
     return lm.eval()
 
 
-def _load_audiocraft(folder: Path | str) -> Any:
-    """A model exported by audiocraft. Its T5 is not in the folder: transformers finds it in its cache, or asks the hub."""
+def read_package(path: Path) -> dict[str, Any]:
+    """The content of a `state_dict.bin`. Raises UserError when it is none."""
     try:
-        return import_audiocraft("audiocraft.models.loaders").load_lm_model(str(folder))
-    except OSError as error:
-        raise UserError(f"{folder}: the model's text encoder is neither cached nor reachable on the model hub; download it once where there is a network "
-                        f"and set HF_HOME to that cache ({' '.join(str(error).split())[:200]})") from None
+        package = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # torch raises whatever its unpickler and its zip reader do
+        raise UserError(f"{path}: not a checkpoint that torch can read ({' '.join(str(error).split())[:160]})") from None
+    if not isinstance(package, dict) or not {"xp.cfg", "best_state"} <= package.keys():
+        found = ", ".join(map(str, package)) if isinstance(package, dict) else type(package).__name__
+        raise UserError(f"{path}: expected xp.cfg and best_state, as audiocraft exports them, found {found[:160]}")
+    return package
+
+
+def _of_ours(config: dict[str, Any], path: Path) -> LanguageModel:
+    if not isinstance(config, dict) or config.get("layout") != LAYOUT:
+        raise UserError(f"{path}: layout is {config.get('layout') if isinstance(config, dict) else config!r}, expected {LAYOUT!r}")
+    return build_lm(Model.model_validate(config["model"]), config["codebooks"], config["cardinality"], config["frame_rate"], seed=0)
+
+
+def _of_audiocraft(text: str, path: Path) -> LanguageModel:
+    shape, t5, seconds = read_config(text, path)
+    return LanguageModel(Decoder.empty(shape), T5Text(t5, shape.dim), text, seconds)

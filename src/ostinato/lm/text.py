@@ -1,4 +1,4 @@
-"""The text encoder that is trained with the demo model, in T5's place behind audiocraft's TextConditioner.
+"""The text encoder that is trained with the demo model, in T5's place.
 
 A prompt is read by the project's grammar. Each word of the instrument becomes one token (hashed into buckets), each chord one token, the sum
 of embeddings of its root, quality and bass, and of sinusoids of the frames where it would start and end if bars were equally long. The decoder's own
@@ -11,18 +11,14 @@ from __future__ import annotations
 import math
 import re
 from hashlib import sha256
-from typing import Any
 
 import torch
 from torch import nn
 
 from ostinato.dataset.prompts import PromptError, parse
-from ostinato.lm.audiocraft_compat import import_audiocraft
+from ostinato.lm.decoder import sinusoids
 from ostinato.params import Model
 from ostinato.theory import QUALITIES, Chord
-
-conditioners = import_audiocraft("audiocraft.modules.conditioners")
-create_sin_embedding = import_audiocraft("audiocraft.modules.transformer").create_sin_embedding
 
 QUALITY_INDEX = {name: i for i, name in enumerate(QUALITIES)}
 NO_CHORD = 12
@@ -38,12 +34,13 @@ def describe(prompt: str, seconds: float) -> str:
     return f"{prompt}; {seconds:.2f} s"
 
 
-class ChordTextEncoder(conditioners.TextConditioner):
-    """See the module. `tokenize` takes texts (None: no condition), `forward` gives ([B, L, output_dim], mask [B, L])."""
+class ChordTextEncoder(nn.Module):
+    """See the module. Texts (None: no condition) to features [B, L, output_dim], zeros where there is no word."""
 
     def __init__(self, params: Model, output_dim: int, frame_rate: float) -> None:
-        super().__init__(params.text_dim, output_dim)
-        self.buckets, self.frame_rate = params.words, frame_rate
+        super().__init__()
+        self.dim, self.output_dim, self.buckets, self.frame_rate = params.text_dim, output_dim, params.words, frame_rate
+        self.output_proj = nn.Linear(params.text_dim, output_dim)
         self.word = nn.Embedding(params.words + 1, params.text_dim, padding_idx=0)
         self.root = nn.Embedding(NO_CHORD + 1, params.text_dim)
         self.quality = nn.Embedding(len(QUALITIES), params.text_dim)
@@ -88,24 +85,23 @@ class ChordTextEncoder(conditioners.TextConditioner):
         edges = [start + (end - start) * k / parts for k in range(parts + 1)]
         return [[*name, left, right] for left, right in zip(edges, edges[1:])]
 
-    def forward(self, inputs: tuple[torch.Tensor, torch.Tensor]) -> Any:
-        """Embed the tokens; padding gives zeros, and its mask is 0."""
-        tokens, mask = inputs
+    def forward(self, texts: list[str | None]) -> torch.Tensor:
+        """Embed the texts; rows are padded to the longest."""
+        tokens, mask = self.tokenize(texts)
         word, root, quality, bass = (tokens[..., i].long() for i in range(4))
         is_chord = (word == 0)[..., None]
         name = torch.where(is_chord, self.root(root) + self.quality(quality) + self.bass(bass), self.word(word))
-        start, end = (create_sin_embedding(tokens[..., i : i + 1], self.dim) for i in (4, 5))
+        start, end = (sinusoids(tokens[..., i], self.dim) for i in (4, 5))
         embedded = name + self.start(start) + self.end(end)
         if self.mixer is not None:
             padding = mask == 0
             padding[:, 0] = False  # a row of padding alone would give NaN
             embedded = self.mixer(embedded, src_key_padding_mask=padding)
         position = span_embedding(tokens[..., 4], tokens[..., 5], self.output_dim)
-        return (self.output_proj(embedded) + position) * mask[..., None], mask
+        return (self.output_proj(embedded) + position) * mask[..., None]
 
 
 def span_embedding(start: torch.Tensor, end: torch.Tensor, dim: int) -> torch.Tensor:
     """The decoder's sinusoids averaged over spans of frames, [B, L] each -> [B, L, dim]: nearest to the sinusoids of the frames within."""
     middles = (torch.arange(SPAN_POINTS, device=start.device) + 0.5) / SPAN_POINTS
-    frames = start[..., None] + (end - start)[..., None] * middles
-    return create_sin_embedding(frames.flatten(0, 1)[..., None], dim).mean(dim=1).unflatten(0, start.shape)
+    return sinusoids(start[..., None] + (end - start)[..., None] * middles, dim).mean(dim=2)

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from ostinato.files import atomic, read_json, write_json, write_sidecar
-from ostinato.lm.codec import FILE as CODEC_FILE
+from ostinato.lm.pretrained import CODEC_FILE
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,14 +14,17 @@ import os
 import re
 import signal
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from ostinato.files import UserError, read_json, write_json
-from ostinato.params import Launch, Loop, Plan
+from ostinato.params import Launch, Loop, Method, Plan
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
+#: How long the other processes of a requeued job wait for its end, s.
+GRACE_SECONDS = 60
 
 
 class TrainJob:
@@ -31,23 +34,27 @@ class TrainJob:
         self.config = config
 
     def __call__(self) -> dict[str, Any]:
-        """Train, export the model into the run folder, and return the summary."""
+        """Train, export the model into the run folder, and return the summary. One of several processes computes its share, and the first of them writes."""
         import torch
 
         from ostinato.train.loop import Preempted, train
+        from ostinato.train.parallel import crew
 
         folder, plan = Path(self.config["folder"]), Plan.model_validate(self.config["plan"])
         torch.set_num_threads(plan.threads)
-        notice = Notice()
-        with hold(folder / "lock"):
-            task = importlib.import_module(self.config["task"]).build(self.config)
+        notice, values = Notice(), dict(self.config["loop"])
+        method = Method.model_validate(values.pop("method")) if "method" in values else None
+        with crew() as us, hold(folder / "lock") if us.rank == 0 else nullcontext():
+            task = importlib.import_module(self.config["task"]).build(self.config, us.device)
             try:
-                summary = train(task, Loop.model_validate(self.config["loop"]), plan, folder, notice.given)
+                summary = train(task, Loop.model_validate(values), plan, folder, notice.given, method, us)
             except Preempted:
-                notice.answer()  # does not come back: submitit requeues the job and ends the process
+                notice.answer()  # does not come back in the first process: submitit requeues the job and ends all
+                time.sleep(GRACE_SECONDS)
                 raise
-            task.save(folder)
-            write_json(folder / "done.json", summary)
+            if us.rank == 0:
+                task.save(folder)
+                write_json(folder / "done.json", summary)
         return summary
 
     def checkpoint(self) -> Any:
@@ -134,7 +141,7 @@ def _submit(job: TrainJob, params: Launch, folder: Path) -> Any:
                                      local_max_num_timeout=params.max_timeouts)
     executor.update_parameters(
         name=f"ostinato-{job.config['name']}", timeout_min=params.timeout_min, gpus_per_node=params.gpus, cpus_per_task=params.cpus,
-        mem_gb=params.mem_gb, slurm_signal_delay_s=params.signal_delay_s,
+        tasks_per_node=params.tasks_per_node, nodes=params.nodes, mem_gb=params.mem_gb, slurm_signal_delay_s=params.signal_delay_s,
         **({"slurm_partition": params.partition} if params.partition else {}))
     submitted = executor.submit(job)
     write_json(folder / "job.json", {"cluster": params.cluster, "id": submitted.job_id})

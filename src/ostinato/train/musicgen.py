@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,49 +16,94 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from ostinato.lm import adapters
 from ostinato.lm import model as lm_model
 from ostinato.lm.codec import load_codec
+from ostinato.lm.decoder import inputs_and_targets
 from ostinato.lm.text import describe
-from ostinato.params import Loop, Model, Plan
+from ostinato.params import Method, Model, Plan, Training
 from ostinato.train.data import CodesDataset
 
 SPLITS = {"train": 0, "valid": 1}
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A batch: what the decoder is shown and is to say, and what of that counts for how much, each [B, K, T]; `total` is the sum of `weights`."""
+
+    tokens: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor
+    texts: list[str | None]
+    total: float
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
 class MusicGenTask:
-    """See the module; satisfies train.loop.Task."""
+    """See the module; satisfies train.loop.Task. `init`: a folder or a hub's name; `adopted`: it is taken as it is; `device`: where it is trained."""
 
-    def __init__(self, params: Model, loop: Loop, plan: Plan, codec: Path, codes: Sequence[Path], init: Path | None, chords: bool) -> None:
-        self.codec = load_codec(codec)
-        self.params, self.plan, self.seed, self.chords = params, plan, loop.seed, chords
-        self.weights = loop.codebook_decay ** torch.arange(self.codec.num_codebooks)
+    def __init__(self, params: Model, training: Training, plan: Plan, codec: Path, codes: Sequence[Path], init: str | None, chords: bool,
+                 adopted: bool = False, device: str = "cpu") -> None:
+        codec_model = load_codec(codec)
+        self.params, self.training, self.plan, self.chords, self.device, self.init = params, training, plan, chords, device, init
+        self.method = training.method.model_copy(update={} if init and not adopted else {"lora": None})
+        self.frame_rate = codec_model.frame_rate
+        self.decay = training.codebook_decay ** torch.arange(codec_model.num_codebooks)
         self.data = {split: CodesDataset(codes, split) for split in SPLITS}
-        self.model = lm_model.load_lm(init) if init else lm_model.build_lm(params, self.codec.num_codebooks, self.codec.cardinality,
-                                                                           self.codec.frame_rate, loop.seed)
-        self.frames = int(plan.segment_seconds * self.codec.frame_rate)
-        self.steps = plan.steps or math.ceil(plan.epochs * self.data["train"].frames / (plan.batch_size * self.frames))
+        self.model = lm_model.load_lm(init) if init else lm_model.build_lm(params, codec_model.num_codebooks, codec_model.cardinality, self.frame_rate,
+                                                                           training.seed)
+        prepare(self.model, self.method, training.seed).to(device)
+        self.frames = int(plan.segment_seconds * self.frame_rate)
+        self.steps = 0 if adopted else plan.steps or math.ceil(plan.epochs * self.data["train"].frames / (plan.batch_size * self.frames))
 
-    def loss(self, split: str, step: int) -> tuple[torch.Tensor, int]:
-        """Cross-entropy (nats per code), averaged over codes that are neither padding nor outside the delay pattern, weighed by codebook."""
-        rng = np.random.default_rng([self.seed, SPLITS[split], step])
-        batch = self.data[split].batch(rng, self.plan.batch_size, self.frames, self.chords)
-        texts: list[str | None] = [describe(prompt, frames / self.codec.frame_rate) for prompt, frames in zip(batch.prompts, batch.frames)]
+    def batch(self, split: str, step: int) -> Shown:
+        """The batch of a step; the same whoever computes it, and however it is divided."""
+        rng = np.random.default_rng([self.training.seed, SPLITS[split], step])
+        drawn = self.data[split].batch(rng, self.plan.batch_size, self.frames, self.chords)
+        told = self.model.is_told_length
+        texts: list[str | None] = [describe(prompt, frames / self.frame_rate) if told else prompt for prompt, frames in zip(drawn.prompts, drawn.frames)]
         if split == "train":
             texts = [None if rng.random() < self.params.condition_dropout else text for text in texts]
-        codes = torch.from_numpy(batch.codes)
-        output = self.model.compute_predictions(codes, lm_model.conditions(texts))
-        mask = output.mask & torch.from_numpy(batch.mask)
-        weights = self.weights[:, None].expand_as(mask)[mask]
-        losses = functional.cross_entropy(output.logits[mask], codes[mask], reduction="none")
-        return (weights * losses).sum() / weights.sum(), len(losses)
+        decoder = self.model.decoder
+        tokens, targets, counts = inputs_and_targets(torch.from_numpy(drawn.codes), torch.from_numpy(drawn.mask), decoder.shape.delays, decoder.special)
+        weights = counts * self.decay[:, None]
+        return Shown(tokens, targets, weights, texts, float(weights.sum()))
+
+    def loss(self, batch: Shown, rows: range) -> tuple[torch.Tensor, int]:
+        """What rows of a batch add to its cross-entropy (nats per code), averaged over codes that are no padding, weighed by codebook; and how many codes."""
+        some = slice(rows.start, rows.stop)
+        tokens, targets, weights = (value[some].to(self.device) for value in (batch.tokens, batch.targets, batch.weights))
+        with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.method.precision == "bf16"):
+            logits = self.model(tokens, batch.texts[some])
+        counts = weights > 0
+        losses = functional.cross_entropy(logits[counts].float(), targets[counts], reduction="none")
+        return (weights[counts] * losses).sum() / batch.total, len(losses)
 
     def save(self, folder: Path) -> None:
-        """Write the trained model into `folder`, in audiocraft's layout."""
-        lm_model.save_lm(folder, self.model, self.params, self.codec)
+        """Write the trained model into `folder`, in audiocraft's layout; adapters also alone, into `adapter`."""
+        if self.method.lora:
+            adapters.save(folder / "adapter", self.model, adapters.fingerprint(self.init))
+            self.model = lm_model.load_lm(self.init)  # frozen weights may have been rounded: they are merged as they were
+            adapters.load(folder / "adapter", self.model, self.init)
+        lm_model.save_lm(folder, self.model)
 
 
-def build(config: dict[str, Any]) -> MusicGenTask:
+def prepare(model: lm_model.LanguageModel, method: Method, seed: int) -> lm_model.LanguageModel:
+    """Make a model ready to be trained by a method: its adapters, its precision, its checkpointing. Changes the model, and returns it."""
+    model.decoder.checkpointing = method.checkpointing
+    if method.lora:
+        adapters.add(model, method.lora, seed)
+        if method.precision == "bf16":
+            for parameter in model.parameters():
+                if not parameter.requires_grad:
+                    parameter.data = parameter.data.bfloat16()
+    return model
+
+
+def build(config: dict[str, Any], device: str = "cpu") -> MusicGenTask:
     """The task of a training job's configuration (see train.stage)."""
-    return MusicGenTask(Model.model_validate(config["model"]), Loop.model_validate(config["loop"]), Plan.model_validate(config["plan"]),
+    return MusicGenTask(Model.model_validate(config["model"]), Training.model_validate(config["loop"]), Plan.model_validate(config["plan"]),
                         Path(config["codec"]), [Path(path) for path in config["codes"]],
-                        Path(config["init"]) if config["init"] else None, config["chords"])
+                        config["init"], config["chords"], config["adopted"], device)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.files import atomic, hash_value, read_json, sha256, write_json, write_sidecar
-from ostinato.lm.codec import FILE as CODEC_FILE
-from ostinato.params import Launch, Loop, Model, Plan, part, section
+from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, locate
+from ostinato.params import Launch, Model, Plan, Training, part, section
 from ostinato.train.launch import TrainJob, launch
 
 
@@ -40,29 +40,34 @@ def run(args: argparse.Namespace) -> None:
 
 
 def configuration(args: argparse.Namespace) -> dict[str, Any]:
-    """Everything the job needs, as plain JSON, with its signature and folder."""
-    loop, plan = part(Loop, "train", args.params), part(Plan, "plan", args.plan)
+    """Everything the job needs, as plain JSON, with its signature and folder. A pretrained model is the base as it is: it is validated, not trained."""
+    training, plan = part(Training, "train", args.params), part(Plan, "plan", args.plan)
     model: Model = section("model", args.model)
-    config = {"task": "ostinato.train.musicgen", "name": args.name, "loop": loop.model_dump(), "plan": plan.model_dump(),
-              "model": model.model_dump(), "chords": args.name != "base"}
+    config = {"task": "ostinato.train.musicgen", "name": args.name, "loop": training.model_dump(), "plan": plan.model_dump(),
+              "model": model.model_dump(), "chords": args.name != "base", "adopted": args.init is None and model.pretrained is not None}
     decisive = {key: value for key, value in config.items() if key != "name"}
     made_from = [sha256(path) for path in inputs(args)]
     signature = hash_value([decisive, made_from])[:12]
+    init = str(args.init.resolve()) if args.init else model.pretrained
     return config | {"codec": str(args.codec.resolve()), "codes": [str(path.resolve()) for path in args.codes], "signature": signature,
-                     "init": str(args.init.resolve()) if args.init else None, "folder": str((args.runs / args.name / signature).resolve())}
+                     "init": init, "folder": str((args.runs / args.name / signature).resolve())}
 
 
 def inputs(args: argparse.Namespace) -> list[Path]:
     """The files that decide the weights."""
+    pretrained = section("model", args.model).pretrained
     files = [args.codec / CODEC_FILE, *args.codes, *(path.with_suffix(".jsonl") for path in args.codes)]
-    return files + ([args.init / "state_dict.bin"] if args.init else [])
+    return files + ([locate(args.init or pretrained, LM_FILE)] if args.init or pretrained else [])
 
 
 def export(folder: Path, args: argparse.Namespace, config: dict[str, Any]) -> None:
     """Copy the finished run to where the next rules look for it, beside its codec, with a sidecar."""
-    for source in (args.codec / CODEC_FILE, folder / "events.jsonl", folder / "state_dict.bin"):
+    for source in (args.codec / CODEC_FILE, folder / "events.jsonl", folder / LM_FILE):
         with atomic(args.out / source.name) as path:
             shutil.copyfile(source, path)
+    if (folder / "adapter").is_dir():
+        with atomic(args.out / "adapter") as path:
+            shutil.copytree(folder / "adapter", path)
     public = {key: config[key] for key in ("name", "plan", "model", "signature")}
     write_json(args.out / "summary.json", read_json(folder / "done.json") | public | {"job": read_json(folder / "job.json")})
-    write_sidecar(args.out / "state_dict.bin", "train", inputs(args), json.loads(json.dumps(public)), config["loop"]["seed"])
+    write_sidecar(args.out / LM_FILE, "train", inputs(args), json.loads(json.dumps(public)), config["loop"]["seed"])

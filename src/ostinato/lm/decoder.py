@@ -1,0 +1,260 @@
+"""The decoder under Ostinato's language models: a causal transformer over K parallel streams of codes.
+
+Choices:
+
+- pre-norm layers of self-attention, cross-attention to a text (optional) and a feed-forward net with GELU, no biases, as MusicGen (Copet et al., 2023);
+- positions as sinusoids added to the input, or rotary (Su et al., 2021) where `rotary` is set;
+- one embedding table and one head for all streams: codebook k's rows are k * (cardinality + 1) and on, the last of each is the special token;
+- codebook k is delayed by `delays[k]` frames, so that a frame's codes follow one another and each step still predicts K of them;
+- scaled-dot-product attention of torch; keys and values of what is past lie in a `Cache` of fixed size, those of the text are computed once;
+- rows of a batch beyond those that have a text skip cross-attention. A text of zeros gives exactly zero there, since nothing has a bias: this is the null half
+  of classifier-free guidance, for free;
+- texts of one batch are padded with zeros, which are attended to, as in audiocraft, whose weights were trained so.
+
+Shapes: B examples, K codebooks, S steps, L words, `dim` features. Tokens are int64 [B, K, S] in 0..cardinality, logits float [B, K, S, cardinality].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What decides a decoder's parameters. `hidden` is the feed-forward width, `delays` in frames, one for each codebook."""
+
+    dim: int
+    layers: int
+    heads: int
+    hidden: int
+    cardinality: int
+    delays: tuple[int, ...]
+    cross: bool = True
+    rotary: bool = False
+    dropout: float = 0.0
+
+    @property
+    def codebooks(self) -> int:
+        """Number of streams."""
+        return len(self.delays)
+
+
+@dataclass
+class Cache:
+    """Keys and values of past steps [layers, B, heads, longest, dim / heads], of the text [layers, B', heads, L, dim / heads], and how many steps are past."""
+
+    keys: torch.Tensor
+    values: torch.Tensor
+    text: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
+    length: int = 0
+
+
+def sinusoids(positions: torch.Tensor, dim: int) -> torch.Tensor:
+    """Cosines, then sines, of positions [...] at dim / 2 frequencies from 1 to 1 / 10,000: [..., dim]."""
+    half = dim // 2
+    phase = positions[..., None] / 10_000 ** (torch.arange(half, device=positions.device, dtype=torch.float32) / (half - 1))
+    return torch.cat([phase.cos(), phase.sin()], dim=-1)
+
+
+def rotate(x: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Rotary positions: turn the halves of [..., S, D] against each other by angles that grow with `positions` [S]."""
+    half = x.shape[-1] // 2
+    angle = positions[:, None] / 10_000 ** (torch.arange(half, device=x.device, dtype=torch.float32) / half)
+    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    left, right = x[..., :half], x[..., half:]
+    return torch.cat([left * cos - right * sin, right * cos + left * sin], dim=-1)
+
+
+class SelfAttention(nn.Module):
+    """Causal attention to the past."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.heads, self.rotary, self.dropout = shape.heads, shape.rotary, shape.dropout
+        self.qkv = nn.Linear(shape.dim, 3 * shape.dim, bias=False)
+        self.out = nn.Linear(shape.dim, shape.dim, bias=False)
+
+    def forward(self, x: torch.Tensor, positions: torch.Tensor, past: tuple[torch.Tensor, torch.Tensor] | None = None, seen: torch.Tensor | None = None,
+                visible: int | None = None) -> torch.Tensor:
+        """[B, S, dim] -> [B, S, dim].
+
+        Args:
+            positions: of the steps [S]; past: keys and values to write into and to read up to `visible` from; seen: which of those each step may see, bool
+            [S, visible], None for all of them (or, without a past, for those up to itself).
+        """
+        query, key, value = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        if self.rotary:
+            query, key = rotate(query, positions), rotate(key, positions)
+        if past is not None:
+            for kept, new in zip(past, (key, value)):
+                kept.index_copy_(2, positions, new.to(kept.dtype))
+            key, value = (kept[:, :, :visible] for kept in past)
+        causal = seen is None and query.shape[2] > 1
+        mixed = functional.scaled_dot_product_attention(query, key, value, seen, self.dropout if self.training else 0.0, causal)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+class CrossAttention(nn.Module):
+    """Attention to the text."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.heads, self.dropout = shape.heads, shape.dropout
+        self.query = nn.Linear(shape.dim, shape.dim, bias=False)
+        self.keys_values = nn.Linear(shape.dim, 2 * shape.dim, bias=False)
+        self.out = nn.Linear(shape.dim, shape.dim, bias=False)
+
+    def read(self, text: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values of a text [B, L, dim]: [B, heads, L, dim / heads] each."""
+        key, value = self.keys_values(text).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return key, value
+
+    def forward(self, x: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """[B, S, dim] -> [B, S, dim]; `text` is what `read` gave."""
+        query = self.query(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        mixed = functional.scaled_dot_product_attention(query, *text, None, self.dropout if self.training else 0.0)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+class Layer(nn.Module):
+    """One layer, residual throughout."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.dropout = shape.dropout
+        self.self_norm, self.self_attention = nn.LayerNorm(shape.dim), SelfAttention(shape)
+        if shape.cross:
+            self.cross_norm, self.cross_attention = nn.LayerNorm(shape.dim), CrossAttention(shape)
+        self.norm = nn.LayerNorm(shape.dim)
+        self.widen = nn.Linear(shape.dim, shape.hidden, bias=False)
+        self.narrow = nn.Linear(shape.hidden, shape.dim, bias=False)
+
+    def forward(self, x: torch.Tensor, positions: torch.Tensor, text: torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None, *past) -> torch.Tensor:
+        """[B, S, dim] -> [B, S, dim]. `text` belongs to the first rows: features [B', L, dim], or the keys and values of them."""
+        x = x + self._dropped(self.self_attention(self.self_norm(x), positions, *past))
+        if text is not None:
+            text = self.cross_attention.read(text) if isinstance(text, torch.Tensor) else text
+            told = len(text[0])
+            answer = self._dropped(self.cross_attention(self.cross_norm(x[:told]), text))
+            x = x + answer if told == len(x) else torch.cat([x[:told] + answer, x[told:]])
+        return x + self._dropped(self.narrow(self._dropped(functional.gelu(self.widen(self.norm(x))))))
+
+    def _dropped(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.dropout(x, self.dropout, self.training) if self.dropout else x
+
+
+class Decoder(nn.Module):
+    """See the module. `checkpointing` computes a layer's activations a second time in the backward pass instead of keeping them."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape, self.checkpointing = shape, False
+        self.embedding = nn.Parameter(torch.empty(shape.codebooks * (shape.cardinality + 1), shape.dim))
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.norm = nn.LayerNorm(shape.dim)
+        self.head = nn.Linear(shape.dim, shape.codebooks * shape.cardinality, bias=False)
+        self.register_buffer("offsets", torch.arange(shape.codebooks) * (shape.cardinality + 1), persistent=False)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """As audiocraft (`weight_init: gaussian`, `depthwise_init: current`): truncated normal by fan-in, deeper layers smaller; queries, keys and values uniform."""
+        _gaussian(self.embedding, self.shape.dim)
+        _gaussian(self.head.weight, self.shape.dim)
+        for depth, layer in enumerate(self.layers, start=1):
+            outs = [layer.self_attention.out, layer.widen, layer.narrow, *([layer.cross_attention.out] if self.shape.cross else [])]
+            for linear in outs:
+                _gaussian(linear.weight, 2 * depth * linear.in_features)
+
+    @classmethod
+    def empty(cls, shape: Shape) -> Decoder:
+        """A decoder whose weights are yet to be loaded: initialising three billion takes minutes."""
+        with torch.device("meta"):
+            decoder = cls(shape)
+        decoder.to_empty(device="cpu").offsets.copy_(torch.arange(shape.codebooks) * (shape.cardinality + 1))
+        return decoder
+
+    @property
+    def special(self) -> int:
+        """The token that stands where a codebook has no code yet."""
+        return self.shape.cardinality
+
+    def forward(self, tokens: torch.Tensor, text: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits [B, K, S, cardinality] of what follows each of the steps of `tokens` [B, K, S], given the texts [B', L, dim] of the first rows."""
+        positions = torch.arange(tokens.shape[2], device=tokens.device)
+        x = self._embed(tokens, positions)
+        for layer in self.layers:
+            if self.checkpointing and torch.is_grad_enabled():
+                x = checkpoint(layer, x, positions, text, use_reentrant=False)
+            else:
+                x = layer(x, positions, text)
+        return self._logits(x)
+
+    def start(self, batch: int, longest: int, text: torch.Tensor | None = None) -> Cache:
+        """An empty cache for `batch` rows and up to `longest` steps; the text [B', L, dim] is read here, once."""
+        where = {"device": self.embedding.device, "dtype": self.head.weight.dtype}
+        size = (self.shape.layers, batch, self.shape.heads, longest, self.shape.dim // self.shape.heads)
+        read = [] if text is None else [layer.cross_attention.read(text.to(where["dtype"])) for layer in self.layers]
+        return Cache(torch.zeros(size, **where), torch.zeros(size, **where), read)
+
+    def advance(self, tokens: torch.Tensor, cache: Cache) -> torch.Tensor:
+        """`forward` for the next steps [B, K, S] of a sequence whose past is in the cache; logits of the last step alone, [B, K, 1, cardinality]."""
+        steps = tokens.shape[2]
+        positions = torch.arange(cache.length, cache.length + steps, device=tokens.device)
+        visible = cache.length + steps
+        seen = None if steps == 1 or cache.length == 0 else torch.arange(visible, device=tokens.device) <= positions[:, None]
+        logits = self._through(tokens, positions, cache, seen, visible)
+        cache.length = visible
+        return logits
+
+    def advance_static(self, token: torch.Tensor, position: torch.Tensor, cache: Cache) -> torch.Tensor:
+        """`advance` by one step [B, K, 1] at `position` (a tensor [1]) in shapes that never change, as CUDA graphs want them; the caller counts."""
+        longest = cache.keys.shape[3]
+        seen = torch.arange(longest, device=token.device) <= position[:, None]
+        return self._through(token, position, cache, seen, longest)
+
+    def _through(self, tokens: torch.Tensor, positions: torch.Tensor, cache: Cache, seen: torch.Tensor | None, visible: int) -> torch.Tensor:
+        x = self._embed(tokens, positions)
+        for number, layer in enumerate(self.layers):
+            past = (cache.keys[number], cache.values[number])
+            x = layer(x, positions, cache.text[number] if cache.text else None, past, seen, visible)
+        return self._logits(x[:, -1:])
+
+    def _embed(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        rows = (tokens + self.offsets[:, None]).transpose(1, 2)
+        x = functional.embedding_bag(rows.flatten(0, 1), self.embedding, mode="sum").unflatten(0, rows.shape[:2])
+        return x if self.shape.rotary else x + sinusoids(positions, self.shape.dim).to(x.dtype)
+
+    def _logits(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.norm(x)).unflatten(-1, (self.shape.codebooks, self.shape.cardinality)).transpose(1, 2)
+
+
+def _gaussian(weight: torch.Tensor, fan_in: float) -> None:
+    spread = 1 / math.sqrt(fan_in)
+    nn.init.trunc_normal_(weight, 0.0, spread, -3 * spread, 3 * spread)
+
+
+def delayed(codes: torch.Tensor, delays: Sequence[int], filling: int) -> torch.Tensor:
+    """Codes [B, K, T] with codebook k moved right by `delays[k]`: [B, K, T]; what is moved in is `filling`, what is moved out is gone."""
+    moved = torch.full_like(codes, filling)
+    for k, delay in enumerate(delays):
+        moved[:, k, delay:] = codes[:, k, : codes.shape[2] - delay]
+    return moved
+
+
+def inputs_and_targets(codes: torch.Tensor, mask: torch.Tensor, delays: Sequence[int], special: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What a decoder is shown of codes [B, K, T], what it is to say to it, and where that counts, each [B, K, T].
+
+    Step s is shown the codes of step s - 1, the first one nothing. `mask` (bool, [B, 1 or K, T]) is False on padding. As in audiocraft (keep_only_valid_steps),
+    the last delays[k] codes of codebook k are not asked for: their steps would lie beyond the T-th.
+    """
+    targets = delayed(codes, delays, special)
+    counts = delayed(mask.expand_as(codes).long(), delays, 0).bool()
+    shown = torch.cat([torch.full_like(targets[:, :, :1], special), targets[:, :, :-1]], dim=2)
+    return shown, targets, counts

@@ -1,0 +1,303 @@
+"""`ostinato plan`: what a training run needs of a GPU's memory, before it is queued; the largest micro-batch that fits; where none does, what would.
+
+What is not said is taken from params.yaml: its model, its method, its plan. A model is one of MusicGen's sizes (small, medium, large: their weights are not
+needed), a folder or a name on the hub, or the fresh model of params.yaml. The arithmetic is in train.memory. All sizes are printed in GiB, 2**30 bytes,
+which is what GPUs are sold by: a GPU of 48 GB has about 48 GiB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ostinato.files import UserError
+from ostinato.params import Codec, Launch, Lora, Method, Model, Params, load
+from ostinato.train.memory import GIB, SPARE, Need, Text, adapter_parameters, chord_text, need, parameters, t5
+
+if TYPE_CHECKING:
+    from ostinato.lm.decoder import Shape
+
+log = logging.getLogger(__name__)
+#: MusicGen's codec: frames per second, codebooks, entries of each.
+FRAME_RATE, CODEBOOKS, CARDINALITY = 50.0, 4, 2048
+#: What may be changed so that a run fits, in the order it is proposed.
+CHANGES: dict[str, dict[str, Any]] = {
+    "checkpointing: true": {"checkpointing": True}, "precision: bf16": {"precision": "bf16"}, "ema: null": {"ema": None},
+    "lora: {rank: 16, alpha: 32, dropout: 0}": {"lora": Lora(rank=16, alpha=32, dropout=0.0)},
+}
+ROWS = (("trained", "weights, trained"), ("frozen", "weights, frozen"), ("gradients", "gradients"), ("optimiser", "optimiser"), ("average", "moving average"),
+        ("activations", "activations"), ("recomputed", "a layer computed again"), ("copies", "bf16 copies of weights"), ("loss", "logits and loss"),
+        ("context", "CUDA itself"))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is trained."""
+
+    name: str
+    shape: Shape
+    text: Text
+    frame_rate: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """How it is trained: `share` examples of a batch are a process's, `micro` of them are computed at a time; `gpu`: bytes for the process, 0: not known."""
+
+    subject: Subject
+    method: Method
+    seconds: float
+    share: int
+    micro: int
+    gpu: float = 0.0
+
+    def need(self, micro: int | None = None) -> Need:
+        """What a process needs, with the run's micro-batch or another."""
+        micro = min(micro or self.micro, self.share)
+        return need(self.subject.shape, self.subject.text, self.method, micro, int(self.seconds * self.subject.frame_rate), accumulates=micro < self.share)
+
+    def largest(self) -> int:
+        """The largest micro-batch that fits with something to spare; 0: none."""
+        return next((micro for micro in range(self.share, 0, -1) if self.need(micro).peak <= (1 - SPARE) * self.gpu), 0)
+
+    @property
+    def fits(self) -> bool:
+        """Whether a single example at a time fits, or a GPU is not known."""
+        return not self.gpu or min(self.need(1).peak, self.need(self.share).peak) <= self.gpu
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage's options."""
+    parser.add_argument("--params", default="params.yaml", help="parameter file (default: params.yaml)")
+    parser.add_argument("--model", help="small, medium, large, a folder, or a name on the hub (default: the model of the parameters)")
+    parser.add_argument("--run", choices=("base", "tune"), default="tune", dest="which", help="which of the two trainings (default: tune)")
+    parser.add_argument("--micro-batch", type=_positive, help="examples computed at a time")
+    parser.add_argument("--batch-size", type=_positive, help="examples per step")
+    parser.add_argument("--segment-seconds", type=float, help="longest training example, seconds")
+    parser.add_argument("--precision", choices=("fp32", "bf16"))
+    parser.add_argument("--checkpointing", action=argparse.BooleanOptionalAction, help="compute activations twice instead of keeping them")
+    parser.add_argument("--lora-rank", type=int, help="rank of adapters; 0: train all weights")
+    parser.add_argument("--gpu-gb", type=float, help="memory of a GPU, GB (default: train.launch.gpu_gb, else the GPU that is here)")
+    parser.add_argument("--check", action="store_true", help="fail when not even a micro-batch of 1 fits")
+    parser.add_argument("--json", action="store_true", help="print JSON, sizes in bytes")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the plan."""
+    planned = configured(args)
+    if args.check and not planned.gpu:
+        raise UserError("--check: no GPU is here and train.launch.gpu_gb is 0; say --gpu-gb")
+    print(json.dumps(as_json(planned), indent=1) if args.json else table(planned))
+    if args.check:
+        refuse(planned)
+
+
+def configured(args: argparse.Namespace) -> Run:
+    """The run that options and parameters describe."""
+    params = load(args.params)
+    plan, launch = getattr(params.train, args.which), params.train.launch
+    method, seconds = _method(params.train.method, args), plan.segment_seconds if args.segment_seconds is None else args.segment_seconds
+    if not 0 < seconds < math.inf:
+        raise UserError(f"--segment-seconds: expected seconds above 0, got {seconds:g}")
+    if args.gpu_gb is not None and not 0 < args.gpu_gb < math.inf:
+        raise UserError(f"--gpu-gb: expected GB above 0, got {args.gpu_gb:g}")
+    subject = named(args.model or params.model.pretrained) if args.model or params.model.pretrained else fresh(params.model, params.codec)
+    if args.which == "base" and not (args.model or params.model.pretrained):
+        method = method.model_copy(update={"lora": None})
+    share = _share(args.batch_size or plan.batch_size, launch)
+    gpu = args.gpu_gb * GIB / _crowd(launch) if args.gpu_gb else _gpu(launch)
+    return Run(subject, method, seconds, share, min(args.micro_batch or method.micro_batch or share, share), gpu)
+
+
+def _method(method: Method, args: argparse.Namespace) -> Method:
+    said = {name: value for name in ("precision", "checkpointing") if (value := getattr(args, name)) is not None}
+    if args.lora_rank is not None:
+        if args.lora_rank < 0:
+            raise UserError(f"--lora-rank: expected 0 or more, got {args.lora_rank}")
+        said["lora"] = Lora(rank=args.lora_rank, alpha=2 * args.lora_rank, dropout=method.lora.dropout if method.lora else 0.0) if args.lora_rank else None
+    return method.model_copy(update=said)
+
+
+def _share(batch_size: int, launch: Launch) -> int:
+    """The most examples of a batch that one process has."""
+    return math.ceil(batch_size / (launch.nodes * launch.tasks_per_node))
+
+
+def _crowd(launch: Launch) -> int:
+    """Processes on one GPU."""
+    return math.ceil(launch.tasks_per_node / max(1, launch.gpus))
+
+
+def _gpu(launch: Launch) -> float:
+    return (launch.gpu_gb * GIB or _present()) / _crowd(launch)
+
+
+def _present() -> float:
+    """Memory of the smallest GPU of this machine, bytes; 0 without one."""
+    if not shutil.which("nvidia-smi"):
+        return 0.0
+    said = subprocess.run(["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"], capture_output=True, text=True, check=False).stdout
+    return min((float(line) * 2**20 for line in said.split() if line.isdecimal()), default=0.0)
+
+
+def named(name: str) -> Subject:
+    """A published size by its name, without its weights; anything else by its configuration.
+
+    Raises:
+        UserError: no such model, or one that is not supported.
+    """
+    from ostinato.lm.decoder import Shape
+    from ostinato.lm.pretrained import SIZES
+
+    known = re.fullmatch(f"(?:facebook/musicgen-)?({'|'.join(SIZES)})", name)
+    if known and not Path(name).is_dir():
+        dim, layers, heads = SIZES[known[1]]
+        return Subject(name, Shape(dim, layers, heads, 4 * dim, CARDINALITY, tuple(range(CODEBOOKS))), t5(dim), FRAME_RATE)
+    return _found(name)
+
+
+def _found(source: str) -> Subject:
+    """A model in a folder or on the hub."""
+    from ostinato.lm.layout import TEXT
+    from ostinato.lm.model import read_package
+    from ostinato.lm.pretrained import LM_FILE, locate, read_config
+
+    path = locate(source, LM_FILE)
+    package = read_package(path)
+    try:
+        config = json.loads(package["xp.cfg"])
+    except (json.JSONDecodeError, TypeError):
+        shape = read_config(package["xp.cfg"], path)[0]
+        projection = package["best_state"].get(f"{TEXT}output_proj.weight")
+        return Subject(source, shape, t5(shape.dim) if projection is None else t5(*projection.shape), FRAME_RATE)
+    return replace(_ours(Model.model_validate(config["model"]), config["codebooks"], config["cardinality"], config["frame_rate"]), name=source)
+
+
+def fresh(model: Model, codec: Codec) -> Subject:
+    """The model of the parameters; a pretrained codec is taken for MusicGen's."""
+    if codec.kind == "encodec":
+        return _ours(model, CODEBOOKS, CARDINALITY, FRAME_RATE)
+    from ostinato.lm.spectral import HOP, SAMPLE_RATE
+
+    return _ours(model, codec.codebooks, codec.cardinality, SAMPLE_RATE / HOP)
+
+
+def _ours(model: Model, codebooks: int, cardinality: int, frame_rate: float) -> Subject:
+    from ostinato.lm.decoder import Shape
+
+    shape = Shape(model.dim, model.layers, model.heads, model.hidden_scale * model.dim, cardinality, tuple(range(codebooks)), dropout=model.dropout)
+    return Subject("a fresh model", shape, chord_text(model), frame_rate)
+
+
+def refuse_before_queueing(config: dict[str, Any], launch: Launch) -> None:
+    """Raise UserError when a training job (its configuration: train.stage) cannot fit the GPU it asks for; warn when its micro-batch will be halved."""
+    if not launch.gpus or not launch.gpu_gb:
+        return
+    planned = of_job(config, launch)
+    refuse(planned)
+    if (peak := planned.need().peak) > planned.gpu:
+        log.warning("a micro-batch of %d needs about %.1f GiB, there are %.1f: it will be halved; `ostinato plan` proposes %d",
+                    planned.micro, peak / GIB, planned.gpu / GIB, planned.largest())
+
+
+def of_job(config: dict[str, Any], launch: Launch) -> Run:
+    """The run of a training job."""
+    method, plan = Method.model_validate(config["loop"]["method"]), config["plan"]
+    if config["init"]:
+        subject = _found(config["init"])
+    else:
+        from ostinato.lm.codec import load_codec
+
+        codec, method = load_codec(config["codec"]), method.model_copy(update={"lora": None})
+        subject = _ours(Model.model_validate(config["model"]), codec.num_codebooks, codec.cardinality, codec.frame_rate)
+    share = _share(plan["batch_size"], launch)
+    return Run(subject, method, plan["segment_seconds"], share, min(method.micro_batch or share, share), _gpu(launch))
+
+
+def refuse(planned: Run) -> None:
+    """Raise UserError when not even a single example at a time fits."""
+    if not planned.fits:
+        raise UserError(f"{planned.subject.name}: a micro-batch of 1 x {planned.seconds:g} s needs about {planned.need(1).peak / GIB:.1f} GiB, the GPU has "
+                        f"{planned.gpu / GIB:.1f} (train.launch.gpu_gb); {remedy(planned)}")
+
+
+def remedy(planned: Run) -> str:
+    """What would make it fit: the fewest changes of the method."""
+    for count in range(1, len(CHANGES) + 1):
+        found = [f"{' with '.join(names)} ({peak / GIB:.1f} GiB)" for names, peak in _changed(planned, count) if peak <= planned.gpu]
+        if found:
+            return f"it would fit with train.method.{' or '.join(found)}"
+    least = min((peak for count in range(1, len(CHANGES) + 1) for _, peak in _changed(planned, count)), default=planned.need(1).peak)
+    return f"no method needs less than {least / GIB:.1f} GiB: shorten plan.segment_seconds, or take a larger GPU or a smaller model"
+
+
+def _changed(planned: Run, count: int) -> Iterator[tuple[tuple[str, ...], int]]:
+    """The need of a single example under every choice of `count` changes that change something."""
+    useful = [name for name, values in CHANGES.items() if any(getattr(planned.method, key) != value for key, value in values.items())]
+    if planned.method.lora:
+        useful = [name for name in useful if not name.startswith("lora")]
+    for names in combinations(useful, count):
+        values = {key: value for name in names for key, value in CHANGES[name].items()}
+        yield names, replace(planned, method=planned.method.model_copy(update=values)).need(1).peak
+
+
+def as_json(planned: Run) -> dict[str, Any]:
+    """Everything, sizes in bytes."""
+    found = planned.need()
+    return asdict(found) | {
+        "peak": found.peak, "when": found.when, "gpu": round(planned.gpu) or None, "model": planned.subject.name, "parameters": _parameters(planned)[0],
+        "trained_parameters": _parameters(planned)[1], "micro_batch": planned.micro, "largest_micro_batch": planned.largest() if planned.gpu else None,
+        "batch_size": planned.share, "segment_seconds": planned.seconds, "method": planned.method.model_dump()}
+
+
+def table(planned: Run) -> str:
+    """The plan as text."""
+    found, method, (count, trained) = planned.need(), planned.method, _parameters(planned)
+    how = [method.precision, *(["checkpointing"] if method.checkpointing else []), f"LoRA of rank {method.lora.rank}" if method.lora else "all weights",
+           *([f"moving average {method.ema:g}"] if method.ema else [])]
+    lines = [f"{planned.subject.name}: {_millions(count)} parameters, {_millions(trained)} trained; {', '.join(how)}",
+             f"micro-batch of {planned.micro} x {planned.seconds:g} s, of a batch of {planned.share}", f"{'GiB':>32}"]
+    lines += [f"{words:<24}{getattr(found, name) / GIB:>8.2f}" for name, words in ROWS if getattr(found, name)]
+    lines.append(f"{'peak':<24}{found.peak / GIB:>8.2f}  ({found.when}: {_parts(found)})")
+    return "\n".join(lines + ([f"{'GPU':<24}{planned.gpu / GIB:>8.2f}", verdict(planned)] if planned.gpu else ["no GPU is known: say --gpu-gb"]))
+
+
+def _parts(found: Need) -> str:
+    """What is not held at the peak, in words."""
+    return {"backward": "not all at once", "optimiser": "no activations, the square roots of second moments", "validation": "the weights put aside"}[found.when]
+
+
+def verdict(planned: Run) -> str:
+    """One line: whether it fits, and what to set."""
+    largest = planned.largest()
+    if planned.need().peak <= planned.gpu:
+        return f"fits; the largest micro-batch that does, with {SPARE:.0%} to spare: {largest or 'none'}"
+    if planned.fits:
+        return f"does not fit; the largest micro-batch that does, with {SPARE:.0%} to spare: {largest or 'none'} (train.method.micro_batch)"
+    return f"does not fit, nor does a micro-batch of 1 ({planned.need(1).peak / GIB:.1f} GiB); {remedy(planned)}"
+
+
+def _parameters(planned: Run) -> tuple[int, int]:
+    """Numbers in the model, and how many of them are trained."""
+    count, lora = parameters(planned.subject.shape) + planned.subject.text.parameters, planned.method.lora
+    return (count + adapter_parameters(planned.subject.shape, lora.rank), adapter_parameters(planned.subject.shape, lora.rank)) if lora else (count, count)
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:,.1f} M"
