@@ -1,17 +1,19 @@
-"""The language model beside audiocraft's and transformers': OMP_NUM_THREADS=1 taskset -c 1 python benchmarks/lm.py [--only PART ...] [--segments FOLDER --codec FOLDER]
+"""The language model beside audiocraft's and transformers': OMP_NUM_THREADS=1 taskset -c 1 python benchmarks/lm.py [--only PART ...] [--segments FOLDER] ...
 
-Equal weights, random, one thread; the sides take turns in one process, and a ratio is that of the medians. Parts:
+Equal weights, random, one thread. The sides take turns in one process; seconds are medians of processor time, a ratio is that of the medians. Parts:
 
 - generation: greedy codes with classifier-free guidance 3 at 4 layers of 128 and at the size of musicgen-small; the codes must be the same;
-- training: a whole step at the demo's size. Ours is `train.loop.train` on `MusicGenTask` (draw a batch from memory-mapped codes, forward, backward, clip, AdamW).
-  audiocraft's is its own MusicGenSolver.run_step on its own MusicDataset (read, resample, encode, forward, backward, clip, AdamW; no EMA, no workers), under a dora
-  experiment made here, since its wheel ships no configuration; only its codec is handed to it. `EnCodec`: MusicGen's codec at its true size, random, and recordings at
-  44.1 kHz in stereo: what the stock solver is made for. `demo's codec`: the spectral one, which costs next to nothing, and segments at its rate, as Ostinato writes
-  them. `codes in`: audiocraft's step of the same batch of codes, without audio. transformers: MusicgenForConditionalGeneration with labels, same batches, AdamW;
+- training: a whole step at the demo's size, its batch, its segments of 10 s. Ours is `train.loop.train` on `MusicGenTask`: draw a batch from memory-mapped codes,
+  forward, backward, clip, AdamW. The others':
+  - audio in: audiocraft's own MusicGenSolver.run_step on its own MusicDataset (read, resample, encode, forward, backward, clip, AdamW; no EMA, no workers), under a
+    dora experiment made here, since its wheel ships no configuration, and handed its codec;
+  - codes in: audiocraft's LMModel, or transformers' MusicgenForConditionalGeneration with labels, given our batches; clip, AdamW;
+  once with EnCodec at its true size and recordings at 44.1 kHz in stereo, what the stock solver is made for; once with the demo's codec, which it does not know and
+  which costs next to nothing, and with files at its rate, as Ostinato writes them;
 - loader: share of our step that drawing batches takes, from the codes of so many hours, with no workers; and what the process holds of /dev/shm: files there
   that it has mapped (/proc/self/maps) or open (/proc/self/fd), looked up after every step, and its child processes.
 
-Every side's T5 is one random layer, so that nobody's text counts. Ends with one line of JSON.
+Every side's T5 is one random layer, so that nobody's text counts. `loss differs`: from that of our logits on one batch, before training. Ends with one line of JSON.
 """
 
 from __future__ import annotations
@@ -27,8 +29,9 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -55,7 +58,7 @@ from ostinato.train.loop import train
 from ostinato.train.musicgen import MusicGenTask
 
 PARTS = ("generation", "training", "loader")
-TARGETS = {"generation, 4 layers of 128": 2.0, "generation, small": 1.4, "EnCodec: audiocraft, audio in": 3.0, "EnCodec: transformers, codes in": 1.0,
+TARGETS = {"generation: 4 layers of 128": 2.0, "generation: small": 1.4, "EnCodec: audiocraft, audio in": 3.0, "EnCodec: transformers, codes in": 1.0,
            "demo's codec: transformers, codes in": 1.0}
 MOST_LOADING = 2.0  # percent
 TINY = Shape(128, 4, 4, 512, 2048, (0, 1, 2, 3))
@@ -116,9 +119,10 @@ def quiet() -> None:
 
 
 def now() -> float:
-    """Seconds of the wall's clock, once a GPU is done with what it was told."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    """Seconds of the processor, which others on the machine do not lengthen; where there is a GPU, of the wall's clock, once it is done with what it was told."""
+    if not torch.cuda.is_available():
+        return time.process_time()
+    torch.cuda.synchronize()
     return time.perf_counter()
 
 
@@ -133,12 +137,12 @@ def rows(name: str, ours: list[float], theirs: dict[str, list[float]], **more: A
     """Lines of the table, printed: each of the others against ours."""
     found = {}
     for other, seconds in theirs.items():
-        label = f"{name}{': ' if name else ''}{other}"
-        row = {"theirs_s": statistics.median(seconds), "ours_s": statistics.median(ours), "ratio": statistics.median(seconds) / statistics.median(ours),
-               "repetitions": len(ours), "target": TARGETS.get(label), **more}
-        met = "" if row["target"] is None else f">= {row['target']:g} {'met' if row['ratio'] >= row['target'] else 'MISSED'}"
-        print(f"{label:<48}{len(ours):>3}{row['theirs_s']:>11.4f}{row['ours_s']:>11.4f}{row['ratio']:>8.2f}  {met:<14}{more or ''}", flush=True)
-        found[label] = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
+        label, target = f"{name}: {other}", TARGETS.get(f"{name}: {other}")
+        theirs_s, ours_s = statistics.median(seconds), statistics.median(ours)
+        ratio, about = theirs_s / ours_s, ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in more.items())
+        met = "" if target is None else f">= {target:g} {'met' if ratio >= target else 'MISSED'}"
+        print(f"{label:<44}{len(ours):>3}{theirs_s:>11.4f}{ours_s:>11.4f}{ratio:>8.2f}  {met:<14}{about}", flush=True)
+        found[label] = {"theirs_s": round(theirs_s, 4), "ours_s": round(ours_s, 4), "ratio": round(ratio, 3), "repetitions": len(ours), "target": target, **more}
     return found
 
 
@@ -153,18 +157,17 @@ class Bench:
         """LMModel.generate against sampling.generate."""
         found = {}
         small = TINY if self.args.tiny else musicgen("small")
-        for name, shape, frames, batch, repetitions in (("4 layers of 128", TINY, 250, 1, 7), ("4 layers of 128, batch of 2", TINY, 250, 2, 7), ("small", small, 50, 1, 3)):
+        for name, shape, frames, batch, repetitions in (("4 layers of 128", TINY, 250, 1, 7), ("4 layers of 128, batch of 2", TINY, 250, 2, 7),
+                                                        ("small", small, 50, 1, 3), ("small, batch of 2", small, 50, 2, 3)):
             torch.manual_seed(1)
-            ours, texts = random_lm(shape, self.t5), list(PROMPTS[:batch])
+            ours, texts, frames = random_lm(shape, self.t5), list(PROMPTS[:batch]), 10 if self.args.tiny else frames
             theirs, how = audiocraft_lm(ours), Sampling(temperature=0, guidance=3.0)
-            cases = {"audiocraft": lambda: theirs.generate(conditions=conditions(texts), max_gen_len=self.shorter(frames), use_sampling=False, cfg_coef=3.0),
-                     "ours": lambda: generate(ours, texts, self.shorter(frames), how)}
-            equal = bool(torch.equal(*(case() for case in cases.values())))
-            seconds = {side: [] for side in cases}
-            for _ in range(self.fewer(repetitions)):
-                for side, case in cases.items():
-                    seconds[side].append(timed(case))
-            found |= rows("", seconds.pop("ours"), {f"generation, {name}": seconds["audiocraft"]}, frames=self.shorter(frames), same_codes=equal)
+            cases = {"audiocraft": lambda: theirs.generate(conditions=conditions(texts), max_gen_len=frames, use_sampling=False, cfg_coef=3.0),
+                     "ours": lambda: generate(ours, texts, frames, how)}
+            same = bool(torch.equal(*(case() for case in cases.values())))
+            turns = [{side: timed(case) for side, case in cases.items()} for _ in range(self.fewer(repetitions))]
+            seconds = {side: [turn[side] for turn in turns] for side in cases}
+            found |= rows("generation", seconds["ours"], {name: seconds["audiocraft"]}, frames=frames, same_codes=same)
         return found
 
     def training(self) -> dict[str, Any]:
@@ -175,7 +178,8 @@ class Bench:
             codec = self.spectral(folder / "codec") if rate == spectral.SAMPLE_RATE else encodec(folder / "codec", self.args.tiny)
             segments = self.args.segments or recordings(folder / "segments", rate, channels, 6, 2 if self.args.tiny else 20)
             codes = folder / "codes" / "shard-00.npy"
-            codes_stage.run(argparse.Namespace(codec=codec, segments=segments, out=codes))
+            with redirect_stdout(StringIO()):
+                codes_stage.run(argparse.Namespace(codec=codec, segments=segments, out=codes))
             found |= Training(self, folder, codec, segments, codes).rows(name, self.fewer(repetitions))
         return found
 
@@ -187,14 +191,12 @@ class Bench:
         task = self.task(folder, codec, corpus_codes(folder / "shard-00.npy", hours, 4, self.params.codec.cardinality, 16))
         held: set[str] = set()
         seconds = our_steps(task, folder / "run", self.fewer(10), lambda: held.update(shared_memory()))
-        share = 100 * statistics.median(task.drawing[1:]) / statistics.median(seconds)
-        print(f"drawing a batch of {hours:g} h of codes, no workers: {1000 * statistics.median(task.drawing[1:]):.2f} ms of a step of {1000 * statistics.median(seconds):.0f} ms, "
-              f"{share:.2f} %  (<= {MOST_LOADING:g} % {'met' if share <= MOST_LOADING else 'MISSED'}); of /dev/shm: {', '.join(sorted(held)) or 'nothing'}")
-        return {"hours": hours, "share_percent": round(share, 3), "target": MOST_LOADING, "step_s": round(statistics.median(seconds), 4), "dev_shm": sorted(held)}
-
-    def shorter(self, frames: int) -> int:
-        """So many frames, or a few."""
-        return 10 if self.args.tiny else frames
+        drawing, step = statistics.median(task.drawing[1:]), statistics.median(seconds)
+        share = 100 * drawing / step
+        print(f"loader: {1000 * drawing:.2f} ms of a step of {1000 * step:.0f} ms, from {hours:g} h of codes, are {share:.2f} % "
+              f"(<= {MOST_LOADING:g} % {'met' if share <= MOST_LOADING else 'MISSED'}); of /dev/shm: {', '.join(sorted(held)) or 'nothing'}")
+        return {"hours": hours, "drawing_s": round(drawing, 5), "step_s": round(step, 4), "share_percent": round(share, 3), "target": MOST_LOADING,
+                "dev_shm": sorted(held)}
 
     def fewer(self, repetitions: int) -> int:
         """So many repetitions, or two."""
@@ -393,7 +395,8 @@ def solver_config(manifests: Path, codec: Any, task: MusicGenTask) -> dict[str, 
         "generate": {"lm": {"use_sampling": True, "temp": 1.0, "top_k": 250, "top_p": 0.0}},
         "datasource": {"max_sample_rate": 48000, "max_channels": 2, "train": str(manifests), "valid": str(manifests)},
         "dataset": {"batch_size": task.plan.batch_size, "num_workers": 0, "segment_duration": task.plan.segment_seconds, "min_segment_ratio": 0.8,
-                    "return_info": True, "sample_on_weight": False, "sample_on_duration": False, "train": split, "valid": split, "evaluate": split, "generate": split},
+                    "return_info": True, "sample_on_weight": False, "sample_on_duration": False,
+                    **dict.fromkeys(("train", "valid", "evaluate", "generate"), split)},
     }
 
 
@@ -422,8 +425,9 @@ def recordings(folder: Path, rate: int, channels: int, count: int, seconds: int)
         tones = sum(np.sin(2 * np.pi * pitch * clock) for pitch in rng.uniform(100, 2000, 8))[:, None]
         soundfile.write(folder / f"{number}.flac", 0.1 * tones + 0.01 * rng.standard_normal((len(clock), channels)), rate)
         bars = [[start, start + 1, ["C:maj"]] for start in range(seconds)]
-        write_json(folder / f"{number}.json", {"name": str(number), "split": "valid" if number == 0 else "train", "song": str(number), "instrument": "piano", "bars": bars,
-                                               "description": PROMPTS[0], "title": "", "artist": "", "key": "", "bpm": "", "genre": "", "moods": [], "keywords": []})
+        about = {"name": str(number), "split": "valid" if number == 0 else "train", "song": str(number), "instrument": "piano", "bars": bars}
+        audiocrafts = dict.fromkeys(("title", "artist", "key", "bpm", "genre"), "") | {"moods": [], "keywords": [], "description": PROMPTS[0]}
+        write_json(folder / f"{number}.json", about | audiocrafts)
     return folder
 
 
@@ -468,7 +472,7 @@ def main() -> None:
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(args, load(args.params), Path(folder))
-        print(f"{'':<48}{'n':>3}{'theirs, s':>11}{'ours, s':>11}{'ratio':>8}  target")
+        print(f"{'':<44}{'n':>3}{'theirs, s':>11}{'ours, s':>11}{'ratio':>8}  target")
         for part in args.only:
             found[part] = getattr(bench, part)()
     print(json.dumps({"benchmark": "lm", "threads": 1, "torch": torch.__version__, **found}))

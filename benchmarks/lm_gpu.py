@@ -9,8 +9,8 @@ Random weights, segments of 30 s (1,500 frames), bfloat16 autocast; a token is a
   is what its solver does but for reading files; and its step of ready codes. Checkpointing on both sides if either is short of memory without;
 - decoding: frames/s of small and medium with classifier-free guidance and top-k 250: ours as `Generator` runs it (bfloat16, CUDA graphs), audiocraft as its MusicGen
   runs it (float16 under autocast);
-- parity: loss in bfloat16 against 32 bits; share of greedy codes that agree, given the same past, and how many frames two free runs agree; the logits of steps that are
-  replayed as a graph against those of plain steps.
+- parity: loss in bfloat16 against 32 bits; share of greedy codes that agree, given the same past, and how many frames two free runs agree; the logits of steps
+  that are replayed as a graph against those of plain steps.
 
 --tiny runs every part on the CPU at a size that says nothing, to see whether this runs; without a GPU there is no graph, and `advance_static` is called as it is.
 Ends with one line of JSON.
@@ -92,11 +92,11 @@ class Bench:
         return lm.random_lm(self.shape(size), self.t5, self.device)
 
     def ours(self, size: str, method: Method, batch: int, repetitions: int) -> tuple[float, int]:
-        """Median seconds of a step and the micro-batch it came to; memory is counted from the first."""
+        """Median seconds of a step and the micro-batch it came to; peaks of memory are the last step's, not of those that did not fit."""
         task = RandomTask(self.model(size), self.params, method, batch, self.frames, self.device)
         tidy()
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            seconds = lm.our_steps(task, Path(folder), repetitions, lambda: None)
+            seconds = lm.our_steps(task, Path(folder), repetitions, count_anew)
             halved = [event["micro_batch"] for event in read_jsonl(Path(folder) / "events.jsonl") if event.get("event") == "out_of_memory"]
         return statistics.median(seconds), (halved or [method.micro_batch or batch])[-1]
 
@@ -111,8 +111,9 @@ class Bench:
             seconds, micro = self.ours(size, method, self.few(batch), 3)
             peak, reserved = peaks()
             predicted, rate = plan(self.shape(size), method, micro, self.few(batch), self.frames), round(self.few(batch) * self.frames / seconds)
-            print(f"{name:<32} micro-batch {micro:>2}  peak {peak:6.2f} GiB ({reserved:.2f})  plan {predicted:6.2f}{f' ({predicted / peak - 1:+.0%})' if peak else ''}  "
-                  f"{rate:>7} tokens/s  < {most} GiB {self.verdict(peak < most)}", flush=True)
+            off = f" ({predicted / peak - 1:+.0%})" if peak else ""
+            print(f"{name:<30} micro-batch {micro:>2}  peak {peak:6.2f} GiB ({reserved:.2f})  < {most} GiB {self.verdict(peak < most)}  "
+                  f"plan {predicted:6.2f}{off}  {rate:>7} tokens/s", flush=True)
             found[name] = {"micro_batch": micro, "batch": self.few(batch), "peak_gib": peak, "reserved_gib": reserved, "plan_gib": predicted, "tokens_per_s": rate,
                            "most_gib": most}
             tidy()
@@ -135,10 +136,10 @@ class Bench:
                     tidy()
             rates = {side: round(self.few(batch) * self.frames / one) for side, one in seconds.items()}
             ratio = {side: rates["ours"] / rate for side, rate in rates.items() if side != "ours"}
-            print(f"training {size}, batch {self.few(batch)}{', checkpointing' if checkpointing else ''}: tokens/s {rates}; "
-                  f"{ratio['audio in']:.2f} times audiocraft's from audio (>= {FASTER:g} {self.verdict(ratio['audio in'] >= FASTER)}), {ratio['codes in']:.2f} from codes", flush=True)
-            found[size] = {"batch": self.few(batch), "checkpointing": checkpointing, "tokens_per_s": rates, "ratio": {side: round(x, 3) for side, x in ratio.items()},
-                           "target": FASTER}
+            print(f"training {size}, batch {self.few(batch)}{', checkpointing' if checkpointing else ''}: tokens/s {rates}; {ratio['audio in']:.2f} times "
+                  f"audiocraft's from audio (>= {FASTER:g} {self.verdict(ratio['audio in'] >= FASTER)}), {ratio['codes in']:.2f} from codes", flush=True)
+            found[size] = {"batch": self.few(batch), "checkpointing": checkpointing, "tokens_per_s": rates, "target": FASTER,
+                           "ratio": {side: round(times, 3) for side, times in ratio.items()}}
         return found
 
     def steps(self, size: str, batch: int, checkpointing: bool) -> dict[str, float]:
@@ -156,9 +157,11 @@ class Bench:
         found = {}
         for size, least in DECODING.items():
             for batch in (1, 4):
-                ours, theirs, texts = self.model(size), lm.audiocraft_lm(self.model(size), self.device, "float32" if self.args.tiny else "float16"), [lm.PROMPTS[0]] * batch
+                ours, texts = self.model(size), [lm.PROMPTS[0]] * batch
+                theirs = lm.audiocraft_lm(ours, self.device, "float32" if self.args.tiny else "float16")
                 ours.decoder.bfloat16()
-                cases = {"ours": lambda frames: generate(ours, texts, frames, Sampling()), "audiocraft": lambda frames: stock_generate(theirs, texts, frames, self.device)}
+                cases = {"ours": lambda frames: generate(ours, texts, frames, Sampling()),
+                         "audiocraft": lambda frames: stock_generate(theirs, texts, frames, self.device)}
                 rates = {}
                 for side, case in cases.items():
                     case(10)
@@ -187,7 +190,8 @@ class Bench:
             said = [model.decoder(tokens, model.text(texts).to(model.decoder.head.weight)).argmax(-1) for model in (exact, rough)]
             free = [generate(model, texts, self.frames, Sampling(temperature=0)) for model in (exact, rough)]
             apart = (free[0] != free[1]).any(dim=1).any(dim=0).nonzero()
-            found[size] = {"loss_fp32": round(losses[0], 5), "loss_bf16": round(losses[1], 5), "greedy_agree_percent": round(100 * float((said[0] == said[1]).float().mean()), 2),
+            found[size] = {"loss_fp32": round(losses[0], 5), "loss_bf16": round(losses[1], 5),
+                           "greedy_agree_percent": round(100 * float((said[0] == said[1]).float().mean()), 2),
                            "free_runs_agree_frames": int(apart[0]) if len(apart) else self.frames,
                            **{f"graph_differs_{name}": graph_difference(model, min(64, self.frames)) for name, model in (("fp32", exact), ("bf16", rough))}}
             print(f"parity {size}: {found[size]}", flush=True)
@@ -265,7 +269,7 @@ def plan(shape: Shape, method: Method, micro: int, batch: int, frames: int) -> f
 
 
 def peaks() -> tuple[float, float]:
-    """Most GiB allocated and reserved since the last `tidy`; 0 without a GPU."""
+    """Most GiB allocated and reserved since the last `count_anew`; 0 without a GPU."""
     return (round(torch.cuda.max_memory_allocated() / GIB, 2), round(torch.cuda.max_memory_reserved() / GIB, 2)) if torch.cuda.is_available() else (0.0, 0.0)
 
 
@@ -274,6 +278,12 @@ def tidy() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    count_anew()
+
+
+def count_anew() -> None:
+    """Let peaks of memory begin at what is held now."""
+    if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
 
 

@@ -31,17 +31,26 @@ class T5Text(nn.Module):
 
     def forward(self, texts: list[str | None]) -> torch.Tensor:
         """Project what T5 says of each text; rows are padded to the longest."""
-        rows = [self._encoding(text) if text else torch.zeros(0, self.output_proj.in_features) for text in texts]
+        rows = [self._encoding(text) if text else torch.zeros(0, self.output_proj.in_features, device=self.output_proj.weight.device) for text in texts]
         longest = max(1, *(len(row) for row in rows))
         padded = torch.stack([nn.functional.pad(row, (0, 0, 0, longest - len(row))) for row in rows]).to(self.output_proj.weight)
         mask = torch.tensor([[k < len(row) for k in range(longest)] for row in rows], device=padded.device)
         return self.output_proj(padded) * mask[..., None]
 
+    def _apply(self, fn, recurse: bool = True) -> T5Text:
+        """T5 follows the projection to its device, but not to its precision."""
+        super()._apply(fn, recurse)
+        self.encoder.to(self.output_proj.weight.device)
+        return self
+
     @torch.no_grad()
     def _encoding(self, text: str) -> torch.Tensor:
+        # one at a time and in 32 bits: what is kept depends neither on the texts beside it nor on who asked first
         if text not in self.kept:
-            words = self.tokenizer([text], return_tensors="pt")
-            self.kept[text] = self.encoder(input_ids=words["input_ids"], attention_mask=words["attention_mask"]).last_hidden_state[0]
+            device = self.encoder.device
+            words = self.tokenizer([text], return_tensors="pt").to(device)
+            with torch.autocast(device.type, enabled=False):
+                self.kept[text] = self.encoder(input_ids=words["input_ids"], attention_mask=words["attention_mask"]).last_hidden_state[0]
             if len(self.kept) > KEPT:
                 self.kept.popitem(last=False)
         return self.kept[text]

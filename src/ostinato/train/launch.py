@@ -123,11 +123,13 @@ def launch(job: TrainJob, params: Launch) -> None:
     folder = Path(job.config["folder"])
     if (folder / "done.json").is_file():
         return
+    _heed_signals()
     submitted = _attach(folder, params) or _submit(job, params, folder)
-    _cancel_on_signals(submitted)
     try:
         _follow(submitted, folder)
     except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not come between
+            signal.signal(number, signal.SIG_IGN)
         submitted.cancel(check=False)
         log.warning("%s: cancelled job %s", folder, submitted.job_id)
         raise
@@ -186,13 +188,14 @@ class _OrphanedLocalJob:
         return None
 
 
-def _cancel_on_signals(submitted: Any) -> None:
-    """SIGTERM (from Snakemake or a scheduler) ends like Ctrl-C."""
+def _heed_signals() -> None:
+    """SIGTERM (from Snakemake or a scheduler) ends like Ctrl-C; and Ctrl-C is heeded here and in the job, though a shell has them ignore it in the background."""
 
     def interrupt(signum: int, _: Any) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _follow(submitted: Any, folder: Path) -> None:

@@ -88,7 +88,7 @@ def train(task: Task, loop: Loop, plan: Plan, folder: Path, told_to_stop: Callab
     optimizer = torch.optim.AdamW(_groups(task.model, loop.weight_decay), lr=plan.lr, betas=(0.9, 0.95))
     average = Average(task.model, method.ema) if method and method.ema else None
     micro = (method.micro_batch if method else None) or plan.batch_size
-    run = _Run(task, loop, plan, folder, crew, optimizer, average, min(micro, max(1, len(crew.share(plan.batch_size)))))
+    run = _Run(task, loop, plan, folder, crew, optimizer, average, min(micro, -(-plan.batch_size // crew.size)))
     _resume(run)
     events = _Events(folder / "events.jsonl", run.step, silent=crew.rank > 0)
     begun = time.monotonic() - run.seconds
@@ -162,12 +162,18 @@ def _step(run: _Run, rate: float, events: _Events) -> tuple[float, int]:
 
 def _accumulate(run: _Run, batch: Any) -> tuple[float, int]:
     """Gradients of this process's share of a batch, micro-batch by micro-batch; the share's part of the loss, and its codes."""
-    share, total, codes = run.crew.share(len(batch)), 0.0, 0
-    for first in range(share.start, share.stop, run.micro):
-        loss, count = run.task.loss(batch, range(first, min(first + run.micro, share.stop)))
+    total, codes = 0.0, 0
+    for rows in _micro_batches(run, batch):
+        loss, count = run.task.loss(batch, rows)
         loss.backward()
         total, codes = total + float(loss.detach()), codes + count
     return total, codes
+
+
+def _micro_batches(run: _Run, batch: Any) -> list[range]:
+    """This process's share of a batch, as many rows at a time as memory holds."""
+    share = run.crew.share(len(batch))
+    return [share[first : first + run.micro] for first in range(0, len(share), run.micro)]
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -198,14 +204,13 @@ def validate(run: _Run) -> float:
     run.task.model.eval()
     if run.average:
         run.average.move_in()
-    total, codes = 0.0, 0
+    total, codes = 0.0, 0.0
     with torch.no_grad():
         for number in range(run.loop.validation_batches):
             batch = run.task.batch("valid", number)
-            rows = range(len(batch))
-            parts = [run.task.loss(batch, rows[first : first + run.micro]) for first in rows[:: run.micro]]
-            held = sum(count for _, count in parts)
-            total, codes = total + sum(float(loss) for loss, _ in parts) * held, codes + held
+            parts = [run.task.loss(batch, rows) for rows in _micro_batches(run, batch)]
+            held = run.crew.sum(sum(count for _, count in parts))
+            total, codes = total + run.crew.sum(sum(float(loss) for loss, _ in parts)) * held, codes + held
     if run.average:
         run.average.move_out()
     return total / codes

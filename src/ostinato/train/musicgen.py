@@ -22,6 +22,7 @@ from ostinato.lm.codec import load_codec
 from ostinato.lm.decoder import inputs_and_targets
 from ostinato.lm.text import describe
 from ostinato.params import Method, Model, Plan, Training
+from ostinato.train import memory
 from ostinato.train.data import CodesDataset
 
 SPLITS = {"train": 0, "valid": 1}
@@ -80,6 +81,12 @@ class MusicGenTask:
         counts = weights > 0
         losses = functional.cross_entropy(logits[counts].float(), targets[counts], reduction="none")
         return (weights[counts] * losses).sum() / batch.total, len(losses)
+
+    def need(self, micro: int) -> str:
+        """What a micro-batch is predicted to take, for a message."""
+        projection, encoder = self.model.text.output_proj, getattr(self.model.text, "encoder", None)
+        text = memory.Text(projection.in_features, lm_model.parameter_count(self.model.text), apart=lm_model.parameter_count(encoder) if encoder else 0)
+        return f" (needs about {memory.need(self.model.decoder.shape, text, self.method, micro, self.frames).peak / memory.GIB:.1f} GiB)"
 
     def save(self, folder: Path) -> None:
         """Write the trained model into `folder`, in audiocraft's layout; adapters also alone, into `adapter`."""

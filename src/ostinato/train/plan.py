@@ -14,66 +14,21 @@ import math
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from itertools import combinations
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ostinato.files import UserError
-from ostinato.params import Codec, Launch, Lora, Method, Model, Params, load
-from ostinato.train.memory import GIB, SPARE, Need, Text, adapter_parameters, chord_text, need, parameters, t5
-
-if TYPE_CHECKING:
-    from ostinato.lm.decoder import Shape
+from ostinato.params import Codec, Launch, Lora, Method, Model, load
+from ostinato.train.memory import GIB, SPARE, Need, Run, Subject, adapter_parameters, chord_text, parameters, remedy, t5
 
 log = logging.getLogger(__name__)
 #: MusicGen's codec: frames per second, codebooks, entries of each.
 FRAME_RATE, CODEBOOKS, CARDINALITY = 50.0, 4, 2048
-#: What may be changed so that a run fits, in the order it is proposed.
-CHANGES: dict[str, dict[str, Any]] = {
-    "checkpointing: true": {"checkpointing": True}, "precision: bf16": {"precision": "bf16"}, "ema: null": {"ema": None},
-    "lora: {rank: 16, alpha: 32, dropout: 0}": {"lora": Lora(rank=16, alpha=32, dropout=0.0)},
-}
-ROWS = (("trained", "weights, trained"), ("frozen", "weights, frozen"), ("gradients", "gradients"), ("optimiser", "optimiser"), ("average", "moving average"),
-        ("activations", "activations"), ("recomputed", "a layer computed again"), ("copies", "bf16 copies of weights"), ("loss", "logits and loss"),
-        ("context", "CUDA itself"))
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is trained."""
-
-    name: str
-    shape: Shape
-    text: Text
-    frame_rate: float
-
-
-@dataclass(frozen=True)
-class Run:
-    """How it is trained: `share` examples of a batch are a process's, `micro` of them are computed at a time; `gpu`: bytes for the process, 0: not known."""
-
-    subject: Subject
-    method: Method
-    seconds: float
-    share: int
-    micro: int
-    gpu: float = 0.0
-
-    def need(self, micro: int | None = None) -> Need:
-        """What a process needs, with the run's micro-batch or another."""
-        micro = min(micro or self.micro, self.share)
-        return need(self.subject.shape, self.subject.text, self.method, micro, int(self.seconds * self.subject.frame_rate), accumulates=micro < self.share)
-
-    def largest(self) -> int:
-        """The largest micro-batch that fits with something to spare; 0: none."""
-        return next((micro for micro in range(self.share, 0, -1) if self.need(micro).peak <= (1 - SPARE) * self.gpu), 0)
-
-    @property
-    def fits(self) -> bool:
-        """Whether a single example at a time fits, or a GPU is not known."""
-        return not self.gpu or min(self.need(1).peak, self.need(self.share).peak) <= self.gpu
+ROWS = (("trained", "weights, trained"), ("frozen", "weights, frozen"), ("encoder", "T5"), ("gradients", "gradients"), ("optimiser", "optimiser"), ("average", "moving average"),
+        ("activations", "activations"), ("recomputed", "a layer computed again"), ("transient", "gradients within it"), ("copies", "bf16 copies of weights"),
+        ("loss", "logits and loss"), ("context", "CUDA itself"))
+MOMENTS = {"backward": "in the backward pass", "optimiser": "in the optimiser's step", "validation": "in validation"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -117,12 +72,16 @@ def configured(args: argparse.Namespace) -> Run:
         raise UserError(f"--segment-seconds: expected seconds above 0, got {seconds:g}")
     if args.gpu_gb is not None and not 0 < args.gpu_gb < math.inf:
         raise UserError(f"--gpu-gb: expected GB above 0, got {args.gpu_gb:g}")
-    subject = named(args.model or params.model.pretrained) if args.model or params.model.pretrained else fresh(params.model, params.codec)
-    if args.which == "base" and not (args.model or params.model.pretrained):
-        method = method.model_copy(update={"lora": None})
+    source = args.model or params.model.pretrained
+    subject, adaptable = named(source) if source else fresh(params.model, params.codec), bool(source) or args.which == "tune"
     share = _share(args.batch_size or plan.batch_size, launch)
     gpu = args.gpu_gb * GIB / _crowd(launch) if args.gpu_gb else _gpu(launch)
-    return Run(subject, method, seconds, share, min(args.micro_batch or method.micro_batch or share, share), gpu)
+    return Run(subject, method if adaptable else _whole(method), seconds, share, min(args.micro_batch or method.micro_batch or share, share), gpu, adaptable)
+
+
+def _whole(method: Method) -> Method:
+    """The method without adapters, as a model is trained that starts from nothing."""
+    return method.model_copy(update={"lora": None})
 
 
 def _method(method: Method, args: argparse.Namespace) -> Method:
@@ -175,17 +134,19 @@ def named(name: str) -> Subject:
 def _found(source: str) -> Subject:
     """A model in a folder or on the hub."""
     from ostinato.lm.layout import TEXT
-    from ostinato.lm.model import read_package
+    from ostinato.lm.model import LAYOUT, read_package
     from ostinato.lm.pretrained import LM_FILE, locate, read_config
 
     path = locate(source, LM_FILE)
     package = read_package(path)
     try:
         config = json.loads(package["xp.cfg"])
-    except (json.JSONDecodeError, TypeError):
+    except (json.JSONDecodeError, TypeError):  # audiocraft writes YAML
         shape = read_config(package["xp.cfg"], path)[0]
         projection = package["best_state"].get(f"{TEXT}output_proj.weight")
         return Subject(source, shape, t5(shape.dim) if projection is None else t5(*projection.shape), FRAME_RATE)
+    if not isinstance(config, dict) or config.get("layout") != LAYOUT:
+        raise UserError(f"{path}: xp.cfg is JSON, but no configuration of ours")
     return replace(_ours(Model.model_validate(config["model"]), config["codebooks"], config["cardinality"], config["frame_rate"]), name=source)
 
 
@@ -206,55 +167,37 @@ def _ours(model: Model, codebooks: int, cardinality: int, frame_rate: float) -> 
 
 
 def refuse_before_queueing(config: dict[str, Any], launch: Launch) -> None:
-    """Raise UserError when a training job (its configuration: train.stage) cannot fit the GPU it asks for; warn when its micro-batch will be halved."""
-    if not launch.gpus or not launch.gpu_gb:
+    """Raise UserError when a training job (its configuration: train.stage) cannot fit the GPU it asks for; warn when its micro-batch will be halved. A model that
+    is adopted is not trained.
+    """
+    if not launch.gpus or not launch.gpu_gb or config["adopted"]:
         return
     planned = of_job(config, launch)
     refuse(planned)
     if (peak := planned.need().peak) > planned.gpu:
-        log.warning("a micro-batch of %d needs about %.1f GiB, there are %.1f: it will be halved; `ostinato plan` proposes %d",
-                    planned.micro, peak / GIB, planned.gpu / GIB, planned.largest())
+        log.warning("a micro-batch of %d needs about %.1f GiB, the GPU has %.1f: it will be halved; `ostinato plan` proposes %d",
+                    planned.micro, peak / GIB, planned.gpu / GIB, planned.largest() or 1)
 
 
 def of_job(config: dict[str, Any], launch: Launch) -> Run:
     """The run of a training job."""
     method, plan = Method.model_validate(config["loop"]["method"]), config["plan"]
     if config["init"]:
-        subject = _found(config["init"])
+        subject = named(config["init"])
     else:
         from ostinato.lm.codec import load_codec
 
-        codec, method = load_codec(config["codec"]), method.model_copy(update={"lora": None})
+        codec, method = load_codec(config["codec"]), _whole(method)
         subject = _ours(Model.model_validate(config["model"]), codec.num_codebooks, codec.cardinality, codec.frame_rate)
     share = _share(plan["batch_size"], launch)
-    return Run(subject, method, plan["segment_seconds"], share, min(method.micro_batch or share, share), _gpu(launch))
+    return Run(subject, method, plan["segment_seconds"], share, min(method.micro_batch or share, share), _gpu(launch), bool(config["init"]))
 
 
 def refuse(planned: Run) -> None:
     """Raise UserError when not even a single example at a time fits."""
     if not planned.fits:
         raise UserError(f"{planned.subject.name}: a micro-batch of 1 x {planned.seconds:g} s needs about {planned.need(1).peak / GIB:.1f} GiB, the GPU has "
-                        f"{planned.gpu / GIB:.1f} (train.launch.gpu_gb); {remedy(planned)}")
-
-
-def remedy(planned: Run) -> str:
-    """What would make it fit: the fewest changes of the method."""
-    for count in range(1, len(CHANGES) + 1):
-        found = [f"{' with '.join(names)} ({peak / GIB:.1f} GiB)" for names, peak in _changed(planned, count) if peak <= planned.gpu]
-        if found:
-            return f"it would fit with train.method.{' or '.join(found)}"
-    least = min((peak for count in range(1, len(CHANGES) + 1) for _, peak in _changed(planned, count)), default=planned.need(1).peak)
-    return f"no method needs less than {least / GIB:.1f} GiB: shorten plan.segment_seconds, or take a larger GPU or a smaller model"
-
-
-def _changed(planned: Run, count: int) -> Iterator[tuple[tuple[str, ...], int]]:
-    """The need of a single example under every choice of `count` changes that change something."""
-    useful = [name for name, values in CHANGES.items() if any(getattr(planned.method, key) != value for key, value in values.items())]
-    if planned.method.lora:
-        useful = [name for name in useful if not name.startswith("lora")]
-    for names in combinations(useful, count):
-        values = {key: value for name in names for key, value in CHANGES[name].items()}
-        yield names, replace(planned, method=planned.method.model_copy(update=values)).need(1).peak
+                        f"{planned.gpu / GIB:.1f} (gpu_gb); {remedy(planned)}")
 
 
 def as_json(planned: Run) -> dict[str, Any]:
@@ -274,13 +217,12 @@ def table(planned: Run) -> str:
     lines = [f"{planned.subject.name}: {_millions(count)} parameters, {_millions(trained)} trained; {', '.join(how)}",
              f"micro-batch of {planned.micro} x {planned.seconds:g} s, of a batch of {planned.share}", f"{'GiB':>32}"]
     lines += [f"{words:<24}{getattr(found, name) / GIB:>8.2f}" for name, words in ROWS if getattr(found, name)]
-    lines.append(f"{'peak':<24}{found.peak / GIB:>8.2f}  ({found.when}: {_parts(found)})")
+    lines.append(f"{'peak':<24}{found.peak / GIB:>8.2f}  {MOMENTS[found.when]}{_others(found)}")
     return "\n".join(lines + ([f"{'GPU':<24}{planned.gpu / GIB:>8.2f}", verdict(planned)] if planned.gpu else ["no GPU is known: say --gpu-gb"]))
 
 
-def _parts(found: Need) -> str:
-    """What is not held at the peak, in words."""
-    return {"backward": "not all at once", "optimiser": "no activations, the square roots of second moments", "validation": "the weights put aside"}[found.when]
+def _others(found: Need) -> str:
+    return "".join(f", {(size + found.context) / GIB:.2f} {MOMENTS[name]}" for name, size in found.moments.items() if name != found.when)
 
 
 def verdict(planned: Run) -> str:

@@ -16,6 +16,7 @@ from ostinato.files import atomic, hash_value, read_json, sha256, write_json, wr
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, locate
 from ostinato.params import Launch, Model, Plan, Training, part, section
 from ostinato.train.launch import TrainJob, launch
+from ostinato.train.plan import refuse_before_queueing
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +35,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train, or go on training, and export."""
-    config = configuration(args)
-    launch(TrainJob(config), part(Launch, "launch", args.launch))
+    config, how = configuration(args), part(Launch, "launch", args.launch)
+    refuse_before_queueing(config, how)
+    launch(TrainJob(config), how)
     export(Path(config["folder"]), args, config)
 
 
