@@ -57,7 +57,7 @@ def command(codes: Path, folder: Path, name: str = "chords", plan=PLAN, tasks: i
 
 def start(words: list[str]) -> subprocess.Popen:
     """In a process group of its own, so that launcher, submitit and training can be killed together; in the background of a shell, which ignores Ctrl-C there."""
-    return subprocess.Popen(["nohup", "sh", "-c", 'trap "" INT; exec "$@"', "sh", *words], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(["sh", "-c", 'trap "" INT; exec "$@"', "sh", *words], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def run_folder(folder: Path) -> Path:
