@@ -144,6 +144,9 @@ def test_no_step_sees_the_future_and_every_step_sees_where_it_is():
         assert torch.equal(before[:, :, :6], after[:, :, :6]) and not any(torch.allclose(before[:, :, s], after[:, :, s], atol=1e-3) for s in range(6, 12))
         swapped = decoder(tokens[:, :, [1, 0, *range(2, 12)]])
         assert not torch.allclose(before[:, :, 2:], swapped[:, :, 2:], atol=1e-3)
+    attention, x, positions = decoder.layers[0].self_attention, torch.randn(2, 12, MINE.dim), torch.arange(12)  # rotary: distances alone matter
+    assert torch.allclose(attention(x, positions), attention(x, positions + 100), atol=1e-4)
+    assert not torch.allclose(attention(x, positions), attention(x, 2 * positions), atol=1e-3)
 
 
 @torch.no_grad()

@@ -18,7 +18,9 @@ from ostinato.cli import main
 from ostinato.files import UserError, write_jsonl
 from ostinato.lm.codec import save_spectral
 from ostinato.lm.decoder import Decoder, Shape
+from ostinato.lm.layout import TEXT
 from ostinato.lm.model import build_lm, parameter_count, save_lm
+from ostinato.lm.pretrained import config_like
 from ostinato.lm.spectral import build
 from ostinato.params import Launch, Lora, Method, part
 from ostinato.train import memory, plan
@@ -223,6 +225,14 @@ def test_a_folder_and_the_parameters_describe_the_same_model(fresh, capsys):
     assert said["parameters"] == parameter_count(build_lm(PARAMS.model, PARAMS.codec.codebooks, PARAMS.codec.cardinality, 16.0, 1))
 
 
+def test_a_folder_of_audiocraft_is_described_without_its_weights(tmp_path, capsys):
+    projection = {f"{TEXT}output_proj.weight": torch.zeros(SHAPE.dim, 512)}
+    torch.save({"xp.cfg": config_like(SHAPE, "t5-small"), "best_state": projection}, tmp_path / "state_dict.bin")
+    said = planned(capsys, "--model", str(tmp_path), "--segment-seconds", "4", "--micro-batch", "2", "--lora-rank", "8")
+    need = memory.need(SHAPE, memory.t5(SHAPE.dim, 512), CASES["adapters"], 2, 200)
+    assert said["peak"] == need.peak and said["encoder"] == pytest.approx(4 * 35.3e6, rel=0.01)
+
+
 def arguments(folder, gpu_gb: float) -> list[str]:
     launch = PARAMS.train.launch.model_copy(update={"gpus": 1, "gpu_gb": gpu_gb})
     loop = PARAMS.train.model_dump(exclude={"base", "tune", "launch"})
@@ -246,7 +256,18 @@ def test_a_micro_batch_that_will_be_halved_is_a_warning(fresh, caplog):
     caplog.clear()
     plan.refuse_before_queueing(config, launch.model_copy(update={"gpu_gb": 0}))
     plan.refuse_before_queueing(config, launch.model_copy(update={"gpu_gb": 24}))
+    plan.refuse_before_queueing(config | {"adopted": True}, launch.model_copy(update={"gpu_gb": 0.1}))  # nothing is trained
     assert not caplog.text
+
+
+def test_a_pretrained_model_is_refused_by_name_and_may_be_adapted():
+    plan_30 = PARAMS.train.tune.model_copy(update={"segment_seconds": 30.0}).model_dump()
+    config = {"loop": PARAMS.train.model_dump(), "plan": plan_30, "init": "facebook/musicgen-medium", "adopted": False}
+    launch = PARAMS.train.launch.model_copy(update={"gpus": 1, "gpu_gb": 24})
+    with pytest.raises(UserError, match=r"^facebook/musicgen-medium: a micro-batch of 1 x 30 s needs .* the GPU has 24.0 .*fit with train.method \{lora: "):
+        plan.refuse_before_queueing(config, launch)
+    with pytest.raises(UserError, match="the GPU has 12.0"):  # two processes on one GPU
+        plan.refuse_before_queueing(config, launch.model_copy(update={"tasks_per_node": 2}))
 
 
 class Greedy:

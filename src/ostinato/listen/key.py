@@ -18,14 +18,15 @@ Interval = tuple[float, float, Chord]
 MAJOR = np.array([5.0, 2.0, 3.5, 2.0, 4.5, 4.0, 2.0, 4.5, 2.0, 3.5, 1.5, 4.0])
 MINOR = np.array([5.0, 2.0, 3.5, 4.5, 2.0, 4.0, 2.0, 4.5, 3.5, 2.0, 1.5, 4.0])
 KEYS = [Key(tonic, mode) for mode in ("major", "minor") for tonic in range(12)]
-#: Worth of a tonic chord and of a dominant (a major triad or seventh on the fifth), in the units of the profiles' logarithm.
-TONIC, DOMINANT = 0.35, 0.15
+#: Worth of a tonic chord and of a dominant (a major triad or seventh on the fifth), in the units of the profiles' logarithm. A minor tonic says more: its
+#: notes are all in the relative major, and songs in minor share most of their chords with it.
+TONIC, DOMINANT = {"major": 0.8, "minor": 1.2}, 0.3
 #: A chord speaks with its length, up to this many seconds: a drone settles nothing.
 LONGEST_SAY = 3.0
-#: What the last chord adds for its own key: songs end at home more often than not. Seconds of a tonic chord.
-LAST = 3.0
-#: Cost of a change of key: about twelve seconds of chords must speak for the new one.
-MODULATION = 3.0
+#: What the first and the last chord add for their own key: songs begin at home, and end there more often than not.
+FIRST, LAST = 2.0, 7.0
+#: Cost of a change of key: about so many seconds of chords must speak for the new one.
+MODULATION = 8.0
 #: A phrase is this many bars, where sections say nothing else.
 PHRASE_BARS = 4
 #: A chord that begins this much before a phrase ends does not belong to it, s.
@@ -51,7 +52,7 @@ def _worth(pitch_class: int, quality: str) -> np.ndarray:
         degree = (pitch_class - key.tonic) % 12
         notes = np.mean([profile[(degree + step) % 12] for step in QUALITIES[quality]] + [profile[degree]])
         third = 4 if 4 in QUALITIES[quality] else 3
-        function = TONIC if degree == 0 and (third == 4) == (key.mode == "major") else DOMINANT if degree == 7 and third == 4 else 0.0
+        function = TONIC[key.mode] if degree == 0 and (third == 4) == (key.mode == "major") else DOMINANT if degree == 7 and third == 4 else 0.0
         values.append(notes + function)
     return np.array(values)
 
@@ -66,8 +67,8 @@ def find_key(chords: list[Interval]) -> Key:
     if not sounding:
         return KEYS[0]
     total = sum(_say(chord, seconds) for seconds, chord in sounding)
-    last = sounding[-1][1]
-    home = np.array([LAST * TONIC * (key.tonic == last.pitch_class and (key.mode == "minor") == last.is_minor) for key in KEYS])
+    home = sum(worth * np.array([key.tonic == chord.pitch_class and (key.mode == "minor") == chord.is_minor for key in KEYS])
+               for worth, chord in ((FIRST, sounding[0][1]), (LAST, sounding[-1][1])))
     return KEYS[int(np.argmax(total + home))]
 
 

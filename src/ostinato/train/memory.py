@@ -60,9 +60,11 @@ class Text:
 
 @dataclass(frozen=True)
 class Need:
-    """What one process needs, bytes. `encoder`: T5; `activations`: kept for the backward pass; `recomputed`: one layer and, `transient`, what gradients pass through it, with
-    checkpointing; `copies`: of weights, in bf16, at the end of the forward pass; `loss`: logits, their softmax and gradients; `moments`: what is held at each
-    possible peak (see the module), which is never all of it.
+    """What one process needs, bytes.
+
+    `encoder`: T5; `activations`: kept for the backward pass; `recomputed`: one layer and, `transient`, what gradients pass through it, with checkpointing;
+    `copies`: of weights, in bf16, at the end of the forward pass; `loss`: logits, their softmax and gradients; `moments`: what is held at each possible peak
+    (see the module), which is never all of it.
     """
 
     trained: int

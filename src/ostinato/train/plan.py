@@ -25,9 +25,10 @@ from ostinato.train.memory import GIB, SPARE, Need, Run, Subject, adapter_parame
 log = logging.getLogger(__name__)
 #: MusicGen's codec: frames per second, codebooks, entries of each.
 FRAME_RATE, CODEBOOKS, CARDINALITY = 50.0, 4, 2048
-ROWS = (("trained", "weights, trained"), ("frozen", "weights, frozen"), ("encoder", "T5"), ("gradients", "gradients"), ("optimiser", "optimiser"), ("average", "moving average"),
-        ("activations", "activations"), ("recomputed", "a layer computed again"), ("transient", "gradients within it"), ("copies", "bf16 copies of weights"),
-        ("loss", "logits and loss"), ("context", "CUDA itself"))
+#: What is printed, and how it is called.
+ROWS = (("trained", "weights, trained"), ("frozen", "weights, frozen"), ("encoder", "T5"), ("gradients", "gradients"), ("optimiser", "optimiser"),
+        ("average", "moving average"), ("activations", "activations"), ("recomputed", "a layer computed again"), ("transient", "gradients within it"),
+        ("copies", "bf16 copies of weights"), ("loss", "logits and loss"), ("context", "CUDA itself"))
 MOMENTS = {"backward": "in the backward pass", "optimiser": "in the optimiser's step", "validation": "in validation"}
 
 
@@ -167,8 +168,9 @@ def _ours(model: Model, codebooks: int, cardinality: int, frame_rate: float) -> 
 
 
 def refuse_before_queueing(config: dict[str, Any], launch: Launch) -> None:
-    """Raise UserError when a training job (its configuration: train.stage) cannot fit the GPU it asks for; warn when its micro-batch will be halved. A model that
-    is adopted is not trained.
+    """Raise UserError when a training job (its configuration: train.stage) cannot fit the GPU it asks for; warn when its micro-batch will be halved.
+
+    A model that is adopted is not trained, and passes.
     """
     if not launch.gpus or not launch.gpu_gb or config["adopted"]:
         return
