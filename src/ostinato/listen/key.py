@@ -27,6 +27,8 @@ LONGEST_SAY = 3.0
 FIRST, LAST = 2.0, 7.0
 #: Cost of a change of key: about so many seconds of chords must speak for the new one.
 MODULATION = 8.0
+#: What it costs to begin or end in another key than that of the whole.
+ABROAD = 4.0
 #: A phrase is this many bars, where sections say nothing else.
 PHRASE_BARS = 4
 #: A chord that begins this much before a phrase ends does not belong to it, s.
@@ -77,13 +79,14 @@ def keys_over_time(chords: list[Interval], whole: Key) -> list[tuple[float, floa
     if not chords:
         return []
     scores = np.array([_say(chord, end - start) if chord.is_chord else np.zeros(len(KEYS)) for start, end, chord in chords])
-    best, came = scores[0] - MODULATION * np.array([key != whole for key in KEYS]), []
+    abroad = ABROAD * np.array([key != whole for key in KEYS])
+    best, came = scores[0] - abroad, []
     for row in scores[1:]:
         leader = int(best.argmax())
         changes = best[leader] - MODULATION > best
         came.append(np.where(changes, leader, np.arange(len(KEYS))))
         best = np.where(changes, best[leader] - MODULATION, best) + row
-    path = [int(np.argmax(best - MODULATION * np.array([key != whole for key in KEYS])))]
+    path = [int(np.argmax(best - abroad))]
     for step in reversed(came):
         path.append(int(step[path[-1]]))
     return _spans(chords, path[::-1])
