@@ -225,7 +225,7 @@ class Bench:
         save_lm(init, random_lm(shape, self.t5))
         plan = self.params.train.tune.model_copy(update={"steps": 10**6, "threads": 1} | ({"batch_size": 2, "segment_seconds": 1.0} if self.args.tiny else {}))
         training = self.params.train.model_copy(update={"codebook_decay": 1.0, "log_every": 10**6, "validate_every": 10**6, "checkpoint_every": 10**6})
-        return Timed(model, training, plan, codec, [codes], init, chords=True)
+        return Timed(model, training, plan, codec, [codes], str(init), chords=True)
 
 
 class Timed(MusicGenTask):

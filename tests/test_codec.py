@@ -16,7 +16,8 @@ from ostinato.files import UserError, read_jsonl, sha256, write_json
 from ostinato.judge.adherence import align, chord_metrics
 from ostinato.listen.hear import hear
 from ostinato.lm.audiocraft_compat import import_audiocraft
-from ostinato.lm.codec import FILE, load_codec
+from ostinato.lm.codec import load_codec
+from ostinato.lm.pretrained import CODEC_FILE
 
 ASKED = ["piano C A:min F G", "guitar E A C#:min B", "organ D:min Bb G:min A", "ukulele F# B G#:min C#", "strings Eb C:min Ab Bb"]
 SECONDS = 10.0
@@ -65,7 +66,7 @@ def test_the_recogniser_hears_on_decoded_audio_what_it_hears_on_the_original(fit
 
 
 def test_the_same_audio_and_seed_fit_the_same_codec(fitted):
-    assert sha256(fitted / "codec" / FILE) == sha256(fitted / "again" / FILE)
+    assert sha256(fitted / "codec" / CODEC_FILE) == sha256(fitted / "again" / CODEC_FILE)
 
 
 def test_it_is_audiocrafts_compression_model(fitted):
@@ -104,7 +105,7 @@ def encodec(request, tmp_path):
 
         config = OmegaConf.create(ENCODEC + "device: cpu\n")
         model = import_audiocraft("audiocraft.models.builders").get_compression_model(config)
-        torch.save({"best_state": model.state_dict(), "xp.cfg": OmegaConf.to_yaml(config), "version": "1.3.0", "exported": True}, tmp_path / FILE)
+        torch.save({"best_state": model.state_dict(), "xp.cfg": OmegaConf.to_yaml(config), "version": "1.3.0", "exported": True}, tmp_path / CODEC_FILE)
     else:
         from transformers import EncodecConfig, EncodecModel
 

@@ -210,6 +210,7 @@ REFUSED = {
     "half a configuration": (lambda p: changed(p, transformer_lm={}), "transformer_lm.*supported|no configuration of audiocraft's MusicGen"),
     "no configuration": (lambda p: p | {"xp.cfg": "a: [b"}, "no configuration of audiocraft's MusicGen"),
     "another layout": (lambda p: p | {"xp.cfg": json.dumps({"layout": "other"})}, "layout is 'other', expected 'ostinato.lm'"),
+    "another version": (lambda p: p | {"xp.cfg": json.dumps({"layout": "ostinato.lm", "model": {"dim": 8}})}, "not what this version of Ostinato writes"),
     "no package": (lambda p: p["best_state"], "expected xp.cfg and best_state, as audiocraft exports them, found "),
     "a list": (lambda p: [1, 2], "expected xp.cfg and best_state, .* found list"),
 }
@@ -232,7 +233,7 @@ def test_files_that_are_not_there_or_none_are_one_line(published, copied, capsys
         assert expected in complaint(capsys, "generate") and not (copied / "out.wav").exists()
 
     refused("facebook/musicgen-large", f"`hf download facebook/musicgen-large {FILES[0]} {FILES[1]}`, put the two files into a folder and name that folder")
-    refused(copied / "nowhere", f"{copied / 'nowhere' / FILES[0]}: no such file; expected a model folder with {FILES[0]} and {FILES[1]}, as audiocraft exports them")
+    refused(copied / "nowhere", f"{copied / 'nowhere' / FILES[0]}: no such file; expected a model folder with {FILES[0]} and {FILES[1]}, as audiocraft")
     for content in (b"", b"no weights", package[:2000], package[:-2000]):
         lm_file.write_bytes(content)
         refused(copied, f"{lm_file}: not a checkpoint that torch can read")

@@ -115,7 +115,10 @@ def read_package(path: Path) -> dict[str, Any]:
 def _of_ours(config: dict[str, Any], path: Path) -> LanguageModel:
     if not isinstance(config, dict) or config.get("layout") != LAYOUT:
         raise UserError(f"{path}: layout is {config.get('layout') if isinstance(config, dict) else config!r}, expected {LAYOUT!r}")
-    return build_lm(Model.model_validate(config["model"]), config["codebooks"], config["cardinality"], config["frame_rate"], seed=0)
+    try:
+        return build_lm(Model.model_validate(config["model"]), config["codebooks"], config["cardinality"], config["frame_rate"], seed=0)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: xp.cfg is not what this version of Ostinato writes ({' '.join(str(error).split())[:160]})") from None
 
 
 def _of_audiocraft(text: str, path: Path) -> LanguageModel:

@@ -48,14 +48,15 @@ class MusicGenTask:
     def __init__(self, params: Model, training: Training, plan: Plan, codec: Path, codes: Sequence[Path], init: str | None, chords: bool,
                  adopted: bool = False, device: str = "cpu") -> None:
         codec_model = load_codec(codec)
-        self.params, self.training, self.plan, self.chords, self.device, self.init = params, training, plan, chords, device, init
+        self.params, self.training, self.plan, self.chords, self.device = params, training, plan, chords, device
+        self.init, self.adopted = init, adopted
         self.method = training.method.model_copy(update={} if init and not adopted else {"lora": None})
         self.frame_rate = codec_model.frame_rate
         self.decay = training.codebook_decay ** torch.arange(codec_model.num_codebooks)
         self.data = {split: CodesDataset(codes, split) for split in SPLITS}
         self.model = lm_model.load_lm(init) if init else lm_model.build_lm(params, codec_model.num_codebooks, codec_model.cardinality, self.frame_rate,
                                                                            training.seed)
-        prepare(self.model, self.method, training.seed).to(device)
+        prepare(self.model, self.method, training.seed, adopted).to(device)
         self.frames = int(plan.segment_seconds * self.frame_rate)
         self.steps = 0 if adopted else plan.steps or math.ceil(plan.epochs * self.data["train"].frames / (plan.batch_size * self.frames))
 
@@ -92,20 +93,23 @@ class MusicGenTask:
         """Write the trained model into `folder`, in audiocraft's layout; adapters also alone, into `adapter`."""
         if self.method.lora:
             adapters.save(folder / "adapter", self.model, adapters.fingerprint(self.init))
-            self.model = lm_model.load_lm(self.init)  # frozen weights may have been rounded: they are merged as they were
+        if self.method.lora or self.adopted:
+            self.model = lm_model.load_lm(self.init)  # frozen weights may have been rounded: they are kept as they were
+        if self.method.lora:
             adapters.load(folder / "adapter", self.model, self.init)
         lm_model.save_lm(folder, self.model)
 
 
-def prepare(model: lm_model.LanguageModel, method: Method, seed: int) -> lm_model.LanguageModel:
-    """Make a model ready to be trained by a method: its adapters, its precision, its checkpointing. Changes the model, and returns it."""
+def prepare(model: lm_model.LanguageModel, method: Method, seed: int, adopted: bool = False) -> lm_model.LanguageModel:
+    """Make a model ready for a method: its adapters, its precision, its checkpointing; one that is adopted is not trained. Changes the model, and returns it."""
     model.decoder.checkpointing = method.checkpointing
-    if method.lora:
+    if adopted:
+        model.requires_grad_(False)
+    elif method.lora:
         adapters.add(model, method.lora, seed)
-        if method.precision == "bf16":
-            for parameter in model.parameters():
-                if not parameter.requires_grad:
-                    parameter.data = parameter.data.bfloat16()
+    for parameter in model.parameters():
+        if not parameter.requires_grad and method.precision == "bf16":
+            parameter.data = parameter.data.bfloat16()
     return model
 
 
