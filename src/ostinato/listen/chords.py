@@ -19,8 +19,8 @@ VOCABULARIES = {
     "full": ("maj", "min", "7", "maj7", "min7", "dim", "aug", "sus2", "sus4", "hdim7", "dim7", "maj6", "min6", "minmaj7", "5"),
 }
 #: Nats by which a frame's evidence for a quality is discounted. Songs have fewer of these than what the ears learnt from, and a triad whose third is faint,
-#: as on a guitar with a damped string, passes for one of the first three.
-RARE = {"5": 3.0, "sus2": 2.0, "sus4": 2.0, "dim": 0.5, "aug": 0.5, "hdim7": 0.5, "dim7": 0.5, "maj6": 0.5, "min6": 0.5, "minmaj7": 0.5}
+#: as on a guitar with a damped string, passes for one of the first three, or for minor.
+RARE = {"5": 3.0, "sus2": 2.0, "sus4": 2.0, "min": 0.3, "min7": 0.3, "dim": 0.5, "aug": 0.5, "hdim7": 0.5, "dim7": 0.5, "maj6": 0.5, "min6": 0.5, "minmaj7": 0.5}
 #: Nats per frame that another note must be likelier in the bass than the root, before a chord is called inverted.
 INVERSION_MARGIN = 0.3
 #: A border this near to a beat (s) is put on it: half a frame and what a beat tracker errs.
