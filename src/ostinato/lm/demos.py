@@ -10,12 +10,9 @@ import re
 from pathlib import Path
 
 import soundfile
-import torch
 
 from ostinato.files import atomic, sha256, write_sidecar
-from ostinato.lm.generator import Generator
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE
-from ostinato.lm.sampling import Sampling
 from ostinato.params import Demos, section
 
 
@@ -29,6 +26,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Generate, write and describe every demo."""
+    import torch
+
+    from ostinato.lm.generator import Generator
+    from ostinato.lm.sampling import Sampling
+
     params: Demos = section("demos", args.params)
     torch.set_num_threads(1)  # the clips must not depend on how many cores a machine has
     generator = Generator(args.model)

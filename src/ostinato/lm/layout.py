@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from ostinato.files import UserError
-from ostinato.lm.decoder import Shape
+from ostinato.lm.shape import Shape
 
 Pairs = list[tuple[tuple[str, ...], tuple[str, ...]]]
 State = Mapping[str, torch.Tensor]

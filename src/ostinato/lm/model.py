@@ -15,8 +15,9 @@ from torch import nn
 
 from ostinato.files import UserError, atomic
 from ostinato.lm import layout
-from ostinato.lm.decoder import Decoder, Shape
+from ostinato.lm.decoder import Decoder
 from ostinato.lm.pretrained import LM_FILE, locate, read_config
+from ostinato.lm.shape import Shape
 from ostinato.lm.t5 import T5Text
 from ostinato.lm.text import ChordTextEncoder
 from ostinato.params import Model

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.files import UserError
-from ostinato.lm.decoder import Shape
+from ostinato.lm.shape import Shape
 
 LM_FILE = "state_dict.bin"
 CODEC_FILE = "compression_state_dict.bin"

@@ -31,7 +31,7 @@ from ostinato.params import Model as ModelParams
 from ostinato.theory import QUALITIES
 
 if TYPE_CHECKING:
-    from ostinato.lm.decoder import Shape
+    from ostinato.lm.shape import Shape
 
 GIB = 2**30
 #: What CUDA, cuBLAS and the kernels take before anything is computed.

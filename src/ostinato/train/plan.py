@@ -122,7 +122,7 @@ def named(name: str) -> Subject:
     Raises:
         UserError: no such model, or one that is not supported.
     """
-    from ostinato.lm.decoder import Shape
+    from ostinato.lm.shape import Shape
     from ostinato.lm.pretrained import SIZES
 
     known = re.fullmatch(f"(?:facebook/musicgen-)?({'|'.join(SIZES)})", name)
@@ -161,7 +161,7 @@ def fresh(model: Model, codec: Codec) -> Subject:
 
 
 def _ours(model: Model, codebooks: int, cardinality: int, frame_rate: float) -> Subject:
-    from ostinato.lm.decoder import Shape
+    from ostinato.lm.shape import Shape
 
     shape = Shape(model.dim, model.layers, model.heads, model.hidden_scale * model.dim, cardinality, tuple(range(codebooks)), dropout=model.dropout)
     return Subject("a fresh model", shape, chord_text(model), frame_rate)
