@@ -165,6 +165,7 @@ def test_adapters_are_merged_on_export_and_refused_by_another_base(published, tm
     assert main([*arguments, "--model", str(published), "--out", str(tmp_path / "merged")]) == 0
     assert (logits(load_lm(tmp_path / "merged")) - logits(lm)).abs().max() < 2e-5
     assert theirs(tmp_path / "merged").state_dict().keys() == theirs(published).state_dict().keys()
+    assert sha256(tmp_path / "merged" / FILES[1]) == sha256(published / FILES[1])
     other = pretrained(tmp_path / "other", monkeypatch, seed=1)
     for folder, expected in ((other, f"belong to a base whose {FILES[0]} is {sha256(published / FILES[0])[:12]}"), (published, "expected adapters")):
         assert main([*arguments, "--model", str(folder), "--out", str(tmp_path / "out")]) == 2
