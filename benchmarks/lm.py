@@ -13,7 +13,7 @@ Equal weights, random, one thread. The sides take turns in one process; seconds 
 - loader: share of our step that drawing batches takes, from the codes of so many hours, with no workers; and what the process holds of /dev/shm: files there
   that it has mapped (/proc/self/maps) or open (/proc/self/fd), looked up after every step, and its child processes.
 
-Every side's T5 is one random layer, so that nobody's text counts. `loss differs`: from that of our logits on one batch, before training. Ends with one line of JSON.
+Every side's T5 is one random layer, so that nobody's text counts. `loss differs`: from ours, of one batch, before training. Ends with one line of JSON.
 """
 
 from __future__ import annotations
@@ -47,11 +47,12 @@ from ostinato.files import write_json, write_jsonl
 from ostinato.lm import layout, spectral
 from ostinato.lm.audiocraft_compat import import_audiocraft
 from ostinato.lm.codec import save_spectral
-from ostinato.lm.decoder import Decoder, Shape
+from ostinato.lm.decoder import Decoder
 from ostinato.lm.export import transformers_model
 from ostinato.lm.model import LanguageModel, save_lm
 from ostinato.lm.pretrained import CODEC_FILE, SIZES, config_like
 from ostinato.lm.sampling import Sampling, generate
+from ostinato.lm.shape import Shape
 from ostinato.lm.t5 import T5Text
 from ostinato.params import Params, load
 from ostinato.train.loop import train
@@ -301,13 +302,11 @@ class Training:
         return rows(name, ours[1:], {side: seconds[1:] for side, seconds in theirs.items()}, loss_differs=same, drawing_s=round(drawn, 4))
 
     def losses(self) -> dict[str, float]:
-        """How far the others' losses of one batch are from that of our logits, averaged as they do (codebook by codebook), before any training."""
+        """How far the others' losses of one batch are from ours, before any training."""
         batch = self.task.batch("valid", 0)
-        counts = batch.weights > 0
         self.task.model.eval()
         with torch.no_grad():
-            logits = self.task.model(batch.tokens, batch.texts)
-            ours = statistics.mean(float(functional.cross_entropy(logits[:, k][counts[:, k]], batch.targets[:, k][counts[:, k]])) for k in range(counts.shape[1]))
+            ours = float(self.task.loss(batch, range(len(batch)))[0])
             return {"audiocraft": round(abs(float(self.audiocraft_loss(self.other.eval(), batch)) - ours), 7),
                     "transformers": round(abs(float(self.transformers_loss(batch)) - ours), 7)}
 

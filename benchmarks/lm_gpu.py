@@ -33,9 +33,10 @@ import torch
 
 from ostinato.files import read_jsonl
 from ostinato.lm.audiocraft_compat import import_audiocraft
-from ostinato.lm.decoder import Shape, inputs_and_targets
+from ostinato.lm.decoder import inputs_and_targets
 from ostinato.lm.model import LanguageModel
 from ostinato.lm.sampling import GraphedStep, Sampling, generate
+from ostinato.lm.shape import Shape
 from ostinato.params import Lora, Method, Params, load
 from ostinato.train import memory
 from ostinato.train.musicgen import MusicGenTask, Shown, prepare
@@ -70,7 +71,8 @@ class RandomTask(MusicGenTask):
         shape, size = self.model.decoder.shape, self.plan.batch_size
         codes = torch.randint(shape.cardinality, (size, shape.codebooks, self.frames), generator=torch.Generator().manual_seed(step))
         tokens, targets, counts = inputs_and_targets(codes, torch.ones(size, 1, self.frames, dtype=torch.bool), shape.delays, shape.cardinality)
-        return Shown(tokens, targets, counts.float(), [lm.PROMPTS[row % 2] for row in range(size)], float(counts.sum()))
+        weights = counts / counts.sum(dim=(0, 2))[:, None] / shape.codebooks
+        return Shown(tokens, targets, weights, [lm.PROMPTS[row % 2] for row in range(size)])
 
 
 class Bench:

@@ -102,7 +102,7 @@ def task_of(method: Method) -> SimpleNamespace:
 
 def batch() -> Shown:
     tokens = torch.zeros(EXAMPLES, SHAPE.codebooks, STEPS, dtype=torch.long)
-    return Shown(tokens, tokens, torch.ones(tokens.shape), ["piano"] * EXAMPLES, float(tokens.numel()))
+    return Shown(tokens, tokens, torch.ones(tokens.shape), ["piano"] * EXAMPLES)
 
 
 def needed(method: Method) -> memory.Need:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.files import UserError, atomic
-from ostinato.lm.pretrained import CODEC_FILE, locate
+from ostinato.lm.pretrained import CODEC_FILE, locate, read_checkpoint
 from ostinato.params import Codec
 
 SPECTRAL = "spectral"
@@ -28,10 +28,8 @@ def load_codec(folder: Path | str) -> Any:
     Raises:
         UserError: no codec there, or a pretrained one that is neither cached nor reachable (names what to bring).
     """
-    import torch
-
     path = locate(folder, CODEC_FILE)
-    package = torch.load(path, map_location="cpu", weights_only=True)
+    package = read_checkpoint(path)
     config = _spectral_config(package)
     if config is None:
         return _load_audiocraft(path.parent, package)

@@ -35,6 +35,8 @@ def run(args: argparse.Namespace) -> None:
     lm = load_lm(args.model)
     if args.adapter:
         adapters.load(args.adapter, lm, args.model)
+    if not isinstance(lm.text, T5Text):
+        raise UserError(f"{args.model}: its text encoder is Ostinato's own, which {args.to} does not know; expected a model fine-tuned from a pretrained MusicGen")
     with atomic(args.out) as folder:
         folder.mkdir(parents=True)
         if args.to == "audiocraft":
@@ -51,12 +53,10 @@ def save_transformers(folder: Path, lm: LanguageModel, codec: Any) -> None:
     """Write a model with its T5, its EnCodec and its processor.
 
     Raises:
-        UserError: the text encoder is no T5, or the codec no EnCodec of transformers: transformers knows nothing else.
+        UserError: the codec is no EnCodec of transformers: transformers knows nothing else.
     """
     import transformers
 
-    if not isinstance(lm.text, T5Text):
-        raise UserError("the model's text encoder is Ostinato's own, which transformers does not know; expected a model fine-tuned from a pretrained MusicGen")
     audio = getattr(codec, "model", None)
     if not isinstance(audio, transformers.EncodecModel):
         raise UserError(f"the model's codec is {type(codec).__name__}; expected EnCodec as transformers keeps it, such as facebook/encodec_32khz")

@@ -16,7 +16,7 @@ from torch import nn
 from ostinato.files import UserError, atomic
 from ostinato.lm import layout
 from ostinato.lm.decoder import Decoder
-from ostinato.lm.pretrained import LM_FILE, locate, read_config
+from ostinato.lm.pretrained import LM_FILE, locate, read_checkpoint, read_config
 from ostinato.lm.shape import Shape
 from ostinato.lm.t5 import T5Text
 from ostinato.lm.text import ChordTextEncoder
@@ -103,13 +103,9 @@ def load_lm(source: Path | str) -> LanguageModel:
 
 def read_package(path: Path) -> dict[str, Any]:
     """The content of a `state_dict.bin`. Raises UserError when it is none."""
-    try:
-        package = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # torch raises whatever its unpickler and its zip reader do
-        raise UserError(f"{path}: not a checkpoint that torch can read ({' '.join(str(error).split())[:160]})") from None
-    if not isinstance(package, dict) or not {"xp.cfg", "best_state"} <= package.keys():
-        found = ", ".join(map(str, package)) if isinstance(package, dict) else type(package).__name__
-        raise UserError(f"{path}: expected xp.cfg and best_state, as audiocraft exports them, found {found[:160]}")
+    package = read_checkpoint(path)
+    if not {"xp.cfg", "best_state"} <= package.keys():
+        raise UserError(f"{path}: expected xp.cfg and best_state, as audiocraft exports them, found {', '.join(map(str, package))[:160]}")
     return package
 
 

@@ -48,6 +48,19 @@ def locate(source: Path | str, file: str) -> Path:
                         f"({' '.join(str(error).split())[:120]})") from None
 
 
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What torch saved in a file: a mapping, its tensors on the CPU and read when they are used. Raises UserError when it is none."""
+    import torch
+
+    try:
+        package = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # torch raises whatever its unpickler and its zip reader do
+        raise UserError(f"{path}: not a checkpoint that torch can read ({' '.join(str(error).split())[:160]})") from None
+    if not isinstance(package, dict):
+        raise UserError(f"{path}: expected xp.cfg and best_state, as audiocraft exports them, found {type(package).__name__}")
+    return package
+
+
 def read_config(text: str, where: Any) -> tuple[Shape, str, float]:
     """The decoder's shape, the name of the T5, and how many seconds the model was trained on, of audiocraft's `xp.cfg` (YAML).
 

@@ -59,8 +59,9 @@ class T5Text(nn.Module):
 def _load(name: str) -> tuple:
     import transformers
 
-    verbosity = transformers.logging.get_verbosity()
+    verbosity, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -70,3 +71,5 @@ def _load(name: str) -> tuple:
                         f"`hf download {name}` and bring the cache (set HF_HOME to it) ({' '.join(str(error).split())[:160]})") from None
     finally:
         transformers.logging.set_verbosity(verbosity)
+        if bars:
+            transformers.logging.enable_progress_bar()

@@ -30,13 +30,12 @@ SPLITS = {"train": 0, "valid": 1}
 
 @dataclass(frozen=True)
 class Shown:
-    """A batch: what the decoder is shown and is to say, and what of that counts for how much, each [B, K, T]; `total` is the sum of `weights`."""
+    """A batch: what the decoder is shown and is to say, and what share of the loss each code has, each [B, K, T]."""
 
     tokens: torch.Tensor
     targets: torch.Tensor
     weights: torch.Tensor
     texts: list[str | None]
-    total: float
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -70,18 +69,20 @@ class MusicGenTask:
             texts = [None if rng.random() < self.params.condition_dropout else text for text in texts]
         decoder = self.model.decoder
         tokens, targets, counts = inputs_and_targets(torch.from_numpy(drawn.codes), torch.from_numpy(drawn.mask), decoder.shape.delays, decoder.special)
-        weights = counts * self.decay[:, None]
-        return Shown(tokens, targets, weights, texts, float(weights.sum()))
+        weights = counts * (self.decay / counts.sum(dim=(0, 2)).clamp(min=1) / self.decay.sum())[:, None]
+        return Shown(tokens, targets, weights, texts)
 
     def loss(self, batch: Shown, rows: range) -> tuple[torch.Tensor, int]:
-        """What rows of a batch add to its cross-entropy (nats per code), averaged over codes that are no padding, weighed by codebook; and how many codes."""
+        """What rows of a batch add to its cross-entropy (nats per code), averaged over the codes of a codebook that are no padding, then over codebooks by their
+        weights (all alike, it is audiocraft's); and how many codes there are.
+        """
         some = slice(rows.start, rows.stop)
         tokens, targets, weights = (value[some].to(self.device) for value in (batch.tokens, batch.targets, batch.weights))
         with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.method.precision == "bf16"):
             logits = self.model(tokens, batch.texts[some])
         counts = weights > 0
         losses = functional.cross_entropy(logits[counts].float(), targets[counts], reduction="none")
-        return (weights[counts] * losses).sum() / batch.total, len(losses)
+        return (weights[counts] * losses).sum(), len(losses)
 
     def need(self, micro: int) -> str:
         """What a micro-batch is predicted to take, for a message."""
