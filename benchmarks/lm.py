@@ -75,15 +75,16 @@ def musicgen(size: str) -> Shape:
     return Shape(dim, layers, heads, 4 * dim, 2048, (0, 1, 2, 3))
 
 
-def t5(folder: Path, width: int = 768) -> str:
-    """A random T5 of one layer, of T5-base's width, and audiocraft told of it. Returns its name, a folder."""
+def t5(folder: Path, base: bool = False) -> str:
+    """A random T5 of one layer, or of T5-base's size, of T5-base's width in either case; audiocraft is told of it. Returns its name, a folder."""
     import transformers
 
+    size = {"d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12} if base else {"d_kv": 8, "d_ff": 8, "num_layers": 1, "num_heads": 2}
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((f"▁{word}", -1.0) for word in ("piano", "organ", "C", "G", "followed", "by"))]
-    transformers.T5EncoderModel(transformers.T5Config(vocab_size=64, d_model=width, d_kv=8, d_ff=8, num_layers=1, num_heads=2)).save_pretrained(folder)
+    transformers.T5EncoderModel(transformers.T5Config(vocab_size=32_128 if base else 64, d_model=768, **size)).save_pretrained(folder)
     transformers.T5Tokenizer(vocab=pieces, extra_ids=0).save_pretrained(folder)
     conditioner = import_audiocraft("audiocraft.modules.conditioners").T5Conditioner
-    conditioner.MODELS, conditioner.MODELS_DIMS = [*conditioner.MODELS, str(folder)], conditioner.MODELS_DIMS | {str(folder): width}
+    conditioner.MODELS, conditioner.MODELS_DIMS = [*conditioner.MODELS, str(folder)], conditioner.MODELS_DIMS | {str(folder): 768}
     return str(folder)
 
 

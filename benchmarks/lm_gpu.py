@@ -1,6 +1,6 @@
 """The language model at its true sizes on one GPU, beside audiocraft: python benchmarks/lm_gpu.py [--only PART ...] [--limit-gib 44]
 
-Random weights, segments of 30 s (1,500 frames), bfloat16 autocast; a token is a frame of one example. Without a GPU it says so and ends. Parts:
+Random weights, T5-base's size as well, segments of 30 s (1,500 frames), bfloat16 autocast; a token is a frame of one example. Without a GPU it says so and ends. Parts:
 
 - memory: steps of `train.loop.train` in no more memory than --limit-gib: full fine-tuning of medium and LoRA of large at an effective batch of 16, the micro-batch
   halved until it fits, and LoRA of large one example at a time. Peaks are torch's, allocated (reserved in brackets; a CUDA context takes half a GiB more); `plan`
@@ -82,7 +82,7 @@ class Bench:
         self.args, self.params, self.folder = args, params, folder
         self.device = "cpu" if args.tiny else "cuda"
         self.frames = 20 if args.tiny else 30 * FRAME_RATE
-        self.t5 = lm.t5(folder / "t5")
+        self.t5 = lm.t5(folder / "t5", base=not args.tiny)
 
     def shape(self, size: str) -> Shape:
         """Of a published size; of a tiny model instead where that is asked for."""
