@@ -30,6 +30,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
+from dataclasses import replace
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -303,8 +304,9 @@ class Training:
         return rows(name, ours[1:], {side: seconds[1:] for side, seconds in theirs.items()}, loss_differs=same, drawing_s=round(drawn, 4))
 
     def losses(self) -> dict[str, float]:
-        """How far the others' losses of one batch are from ours, before any training."""
+        """How far the others' losses of one batch are from ours, before any training; of one text, since transformers treats padded ones otherwise."""
         batch = self.task.batch("valid", 0)
+        batch = replace(batch, texts=[batch.texts[0]] * len(batch))
         self.task.model.eval()
         with torch.no_grad():
             ours = float(self.task.loss(batch, range(len(batch)))[0])

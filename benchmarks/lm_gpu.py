@@ -1,6 +1,7 @@
 """The language model at its true sizes on one GPU, beside audiocraft: python benchmarks/lm_gpu.py [--only PART ...] [--limit-gib 44]
 
-Random weights, T5-base's size as well, segments of 30 s (1,500 frames), bfloat16 autocast; a token is a frame of one example. Without a GPU it says so and ends. Parts:
+Random weights, a T5 of T5-base's size, segments of 30 s (1,500 frames), bfloat16 autocast; a token is a frame of one example. Without a GPU it says so and
+ends. Parts:
 
 - memory: steps of `train.loop.train` in no more memory than --limit-gib: full fine-tuning of medium and LoRA of large at an effective batch of 16, the micro-batch
   halved until it fits, and LoRA of large one example at a time. Peaks are torch's, allocated (reserved in brackets; a CUDA context takes half a GiB more); `plan`
