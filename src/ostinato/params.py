@@ -12,38 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ostinato.dataset.prompts import parse
 from ostinato.files import UserError
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(gt=0)]
-Positive = Annotated[int, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-
+from ostinato.params_midi import Midi
+from ostinato.sections import Launch, Loop, Lora, Method, NotNegative, Plan, Positive, Schedule, Seconds, Section, Share, Split
 
 class ParamsError(UserError):
     """A wrong key, type or range in the parameters."""
-
-
-class Section(BaseModel):
-    """A part of params.yaml; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Split(Section):
-    """Shares of the songs; the rest is `train`."""
-
-    valid: Share = Field(description="share of songs for validation")
-    test: Share = Field(description="share of songs never trained on")
-
-    @model_validator(mode="after")
-    def _leaves_something(self) -> Split:
-        if self.valid + self.test >= 1:
-            raise ValueError(f"valid + test must stay below 1, got {self.valid + self.test:g}")
-        return self
 
 
 class Etudes(Section):
@@ -138,84 +115,6 @@ class Model(Section):
         if self.dim % self.heads:
             raise ValueError(f"heads must divide dim, got {self.heads} and {self.dim}")
         return self
-
-
-class Launch(Section):
-    """How a training job is started, by submitit."""
-
-    cluster: Literal["local", "slurm"] = Field(description="submitit executor; cluster/slurm/submitit.yaml overrides these keys there")
-    timeout_min: Positive = Field(description="time limit, minutes")
-    signal_delay_s: Positive = Field(description="on Slurm: seconds before the limit at which a checkpoint is written (submitit allows 30 s for local jobs)")
-    max_timeouts: Annotated[int, Field(ge=0)] = Field(description="how many times a timed-out job is requeued")
-    gpus: Annotated[int, Field(ge=0)] = Field(description="GPUs per job")
-    cpus: Positive = Field(description="CPU cores per job")
-    mem_gb: Positive = Field(description="memory per job, GB")
-    partition: str | None = Field(description="Slurm partition")
-    nodes: Positive = Field(description="machines that train one model together")
-    tasks_per_node: Positive = Field(description="processes on each, every one with its share of `gpus`; each batch is divided among all")
-    gpu_gb: NotNegative = Field(description="memory of a GPU, GB: a plan that cannot fit is refused before it is queued; 0: not checked")
-
-    @model_validator(mode="after")
-    def _one_machine_is_one_node(self) -> Launch:
-        if self.cluster == "local" and self.nodes > 1:
-            raise ValueError(f"nodes: this machine is one node, got {self.nodes}; take cluster: slurm, or tasks_per_node")
-        return self
-
-
-class Plan(Section):
-    """One training run: what a sweep may vary."""
-
-    steps: Positive | None = Field(description="optimiser steps; null: use epochs")
-    epochs: Annotated[float, Field(gt=0)] | None = Field(description="passes over the training audio; null: use steps")
-    lr: Annotated[float, Field(gt=0, lt=1)] = Field(description="peak learning rate")
-    batch_size: Positive = Field(description="examples per step")
-    segment_seconds: Seconds = Field(description="longest training example, seconds; longer segments are cropped at bars, shorter ones padded and masked")
-    threads: Positive = Field(description="CPU threads; weights depend on it in the last bits")
-
-    @field_validator("lr", mode="before")
-    @classmethod
-    def _number(cls, value: Any) -> Any:
-        # `dvc exp run -S lr=1e-5` writes 1e-05, which YAML 1.1 readers take for a string
-        return float(value) if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _one_length(self) -> Plan:
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError(f"give either steps or epochs, the other null; got {self.steps} and {self.epochs}")
-        return self
-
-
-class Loop(Section):
-    """What all training runs share."""
-
-    seed: int
-    warmup_share: Share = Field(description="share of the steps in which the learning rate rises")
-    final_lr_share: Share = Field(description="last learning rate over the peak")
-    weight_decay: NotNegative
-    codebook_decay: Annotated[float, Field(gt=0, le=1)] = Field(description="weight of a codebook's loss over that of the one before; 1: all alike, as audiocraft")
-    clip_norm: Annotated[float, Field(gt=0)] = Field(description="gradient norm above which gradients are scaled down")
-    checkpoint_every: Positive = Field(description="steps between checkpoints")
-    validate_every: Positive = Field(description="steps between validations")
-    validation_batches: Positive
-    log_every: Positive = Field(description="steps between lines of events.jsonl")
-
-
-class Lora(Section):
-    """Low-rank adapters in place of whole weights (Hu et al., 2021), by peft."""
-
-    rank: Positive
-    alpha: Annotated[float, Field(gt=0)] = Field(description="the adapters' output is scaled by alpha / rank")
-    dropout: Share
-
-
-class Method(Section):
-    """How a model is fitted into memory. All but `lora`, `ema` and the last bits leaves the result as it is."""
-
-    precision: Literal["fp32", "bf16"] = Field(description="of computation; trained weights stay 32-bit, frozen ones take this precision")
-    micro_batch: Positive | None = Field(description="examples computed at a time, gradients are accumulated over the batch; null: all; halved when memory is short")
-    checkpointing: bool = Field(description="compute activations twice instead of keeping them: a sixth more time, a fraction of the memory")
-    lora: Lora | None = Field(description="train adapters alone; null: all weights")
-    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(description="decay of the moving average of weights that becomes the model; null: the last weights")
 
 
 class Training(Loop):
@@ -325,6 +224,7 @@ class Params(Section):
     sweep: Sweep
     demos: Demos
     judge: Judge
+    midi: Midi
     report: Report
     track: Track
 
