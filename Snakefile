@@ -21,6 +21,7 @@ include: "workflow/rules/dataset.smk"
 include: "workflow/rules/codec.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/demos.smk"
+include: "workflow/rules/midi.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -28,6 +29,8 @@ include: "workflow/rules/report.smk"
 localrules:
     base,
     tune,
+    pretrain,
+    finetune,
     ear,
     best,
     track,
@@ -70,6 +73,19 @@ rule demos:
         "The demos are there"
 
 
+rule midi:
+    input:
+        [] if MIDI_FILES else rules.scores.output,
+        rules.pieces.output,
+        rules.tokens.output,
+        rules.pretrain.output,
+        expand(rules.finetune.output, composer=MIDI_MODELS[1:]),
+        rules.compositions.output,
+        rules.judge_midi.output,
+    message:
+        "The MIDI track is there"
+
+
 rule report:
     input:
         rules.judge.output,
@@ -95,6 +111,7 @@ rule all:
         rules.dataset.input,
         rules.train.input,
         rules.demos.input,
+        rules.midi.input,
         rules.report.input,
     message:
         "All is there: results/report/index.html"

@@ -12,7 +12,9 @@ from pathlib import Path
 from ostinato.cli import STAGES
 from ostinato.corpus.recordings import EXTENSIONS, find
 from ostinato.files import UserError, require_space
+from ostinato.midi import EXTENSIONS as MIDI_EXTENSIONS
 from ostinato.params import Loop, Params, check
+from ostinato.params_midi import Studied
 from ostinato.train.sweep import plans
 
 #: Modules that pass values and files on but do not decide what is computed: a new option of the command line must not retrain a model.
@@ -38,6 +40,16 @@ def training(wildcards) -> str:
 def training_of_ears(wildcards) -> str:
     """For `params:`, what `ears` says about the training of all of them alike."""
     return json.dumps(PARAMS.ears.model_dump(mode="json", include=set(Loop.model_fields)), sort_keys=True, separators=(",", ":"))
+
+
+def midi(name: str):
+    """For `params:`, one part of section `midi`."""
+    return lambda wildcards: as_json(getattr(PARAMS.midi, name))
+
+
+def midi_training(wildcards) -> str:
+    """For `params:`, what `midi.train` says about all its runs alike."""
+    return json.dumps(PARAMS.midi.train.model_dump(mode="json", include=set(Studied.model_fields)), sort_keys=True, separators=(",", ":"))
 
 
 def launch(wildcards) -> str:
@@ -99,6 +111,16 @@ def recordings(folder: str | None) -> list[str]:
     return sorted({str(path) for path in files if path.exists() and not {"{", "}"} & set(str(path))})
 
 
+def midi_files(folder: str | None) -> list[str]:
+    """MIDI files and tables below `midi.pieces.folder`, listed now as recordings are; empty for the scores that pip brings."""
+    if folder is None:
+        return []
+    if not os.path.isdir(folder):
+        raise UserError(f"midi.pieces.folder: {folder}: no such folder")
+    files = [path for path in Path(folder).rglob("*") if path.suffix.lower() in (*MIDI_EXTENSIONS, ".csv")]
+    return sorted(str(path) for path in files if not {"{", "}"} & set(str(path)))
+
+
 def expected_bytes(params: Params, songs: list[str], runs: int) -> int:
     """What `results/` will hold, in bytes, roughly; meant to catch a disk that is obviously too small.
 
@@ -129,6 +151,8 @@ try:
     PARAMS = check(config, " + ".join(os.path.relpath(path) for path in reversed(workflow.configfiles)))
     FOLDER = PARAMS.corpus.folder and os.path.expanduser(PARAMS.corpus.folder)
     SONGS = recordings(FOLDER)
+    MIDI_FOLDER = PARAMS.midi.pieces.folder and os.path.expanduser(PARAMS.midi.pieces.folder)
+    MIDI_FILES = midi_files(MIDI_FOLDER)
     PLANS = plans(PARAMS.train.tune, PARAMS.sweep)
     require_space("results", missing_bytes("results", expected_bytes(PARAMS, SONGS, len(PLANS))))
 except UserError as error:
@@ -137,6 +161,9 @@ except UserError as error:
 SHARDS = [f"shard-{number:02d}" for number in range(PARAMS.corpus.shards)]
 MODELS = ["base", *(f"tune-{k}" for k in range(len(PLANS))), "tuned"]
 DEMOS = ["before", "after", "ceiling"]
+MIDI_SHARDS = [f"midi-{number:02d}" for number in range(PARAMS.midi.pieces.shards)]
+MIDI_MODELS = ["pretrained", *PARAMS.midi.train.composers]
+MIDI_MODEL = ["state_dict.bin", "tokenizer.json", "events.jsonl", "summary.json"]
 EARS = ["labeller", "judge", "instruments"]
 
 
@@ -145,6 +172,7 @@ wildcard_constraints:
     k=r"\d+",
     which="before|after",
     ear="|".join(EARS),
+    composer="|".join(map(re.escape, PARAMS.midi.train.composers)) or "nobody",
 
 
 # A stage writes to its log; when it fails, the end of the log is shown as well. `ostinato` is found without activating .venv.

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ostinato.sections import Lora, Loop, Method, NotNegative, Positive, Schedule, Seconds, Section, Share, Split
+from ostinato.sections import Loop, Method, NotNegative, Positive, Schedule, Seconds, Section, Share, Split
 
 
 class Pieces(Section):
@@ -69,10 +69,15 @@ class Gpt(Section):
         return self
 
 
-class Studies(Loop):
-    """What its training runs share, and the runs."""
+class Studied(Loop):
+    """What its training runs share."""
 
     method: Method
+
+
+class Studies(Studied):
+    """Its training runs."""
+
     pretrain: Schedule = Field(description="on all pieces")
     finetune: Schedule = Field(description="on one composer's, from the pretrained model")
     composers: list[str] = Field(description="who gets a model of their own")

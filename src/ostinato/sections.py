@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -61,6 +62,11 @@ class Schedule(Section):
     lr: Annotated[float, Field(gt=0, lt=1)] = Field(description="peak learning rate")
     batch_size: Positive = Field(description="examples per step")
     threads: Positive = Field(description="CPU threads; weights depend on it in the last bits")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Schedule:
+        """What any kind of run says of its schedule."""
+        return cls.model_validate({name: values[name] for name in cls.model_fields})
 
     @field_validator("lr", mode="before")
     @classmethod

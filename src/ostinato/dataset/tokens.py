@@ -157,8 +157,19 @@ class Tokenizer:
         return self.tsd.vocab[f"{kind}_{ANY if name is None else known[_word(name).lower()]}"]
 
     def encode(self, piece: Piece) -> np.ndarray:
-        """Ids of single words [S]; pitches beyond the range are left out, programs without a word are played by the nearest that has one."""
-        return self._encoded(as_score(self._playable(piece)))
+        """Ids of single words [S]; pitches beyond the range are left out, programs without a word are played by the nearest that has one.
+
+        Notes that fall on one step of the grid are sorted by program and pitch, whichever came first by a millisecond: their order says nothing.
+        """
+        return self._encoded(as_score(self._snapped(self._playable(piece))))
+
+    def _snapped(self, piece: Piece) -> Piece:
+        notes, pedals = piece.notes.copy(), piece.pedals.copy()
+        for part in (notes, pedals):
+            start = np.round(part["start"] / self.tick_seconds)
+            length = np.maximum(1, np.round((part["end"] - part["start"]) / self.tick_seconds))
+            part["start"], part["end"] = start * self.tick_seconds, (start + length) * self.tick_seconds
+        return Piece.of(notes, pedals)
 
     def encode_file(self, path: Path | str) -> np.ndarray:
         """Ids of single words of a MIDI file [S]. Raises UserError as `read_midi`."""

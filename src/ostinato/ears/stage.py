@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import atomic, hash_value, read_json, sha256, write_json, write_sidecar
+from ostinato.files import atomic, hash_value, sha256, write_sidecar
 from ostinato.listen.labels import SPECTRA
 from ostinato.params import Launch, Loop, Plan, part
-from ostinato.train.launch import TrainJob, launch
+from ostinato.train.launch import TrainJob, deliver, launch
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +31,8 @@ def run(args: argparse.Namespace) -> None:
     folder, weights = Path(config["folder"]), f"{args.ear}.safetensors"
     with atomic(args.out / weights) as path:
         shutil.copyfile(folder / weights, path)
-    for name in ("events.jsonl",):
-        with atomic(args.out / args.ear / name) as path:
-            shutil.copyfile(folder / name, path)
     public = {key: config[key] for key in ("name", "plan", "signature")}
-    write_json(args.out / args.ear / "summary.json", read_json(folder / "done.json") | public | {"job": read_json(folder / "job.json")})
+    deliver(folder, args.out / args.ear, ["events.jsonl"], public)
     write_sidecar(args.out / weights, "ear", [args.drills], public, config["loop"]["seed"])
 
 

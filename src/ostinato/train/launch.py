@@ -12,14 +12,16 @@ import importlib
 import logging
 import os
 import re
+import shutil
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import UserError, read_json, write_json
-from ostinato.params import Launch, Loop, Method, Plan
+from ostinato.files import UserError, atomic, read_json, write_json
+from ostinato.sections import Launch, Loop, Method, Schedule
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
@@ -40,7 +42,7 @@ class TrainJob:
         from ostinato.train.loop import Preempted, train
         from ostinato.train.parallel import crew
 
-        folder, plan = Path(self.config["folder"]), Plan.model_validate(self.config["plan"])
+        folder, plan = Path(self.config["folder"]), Schedule.of(self.config["plan"])
         torch.set_num_threads(plan.threads)
         notice, values = Notice(), dict(self.config["loop"])
         method = Method.model_validate(values.pop("method")) if "method" in values else None
@@ -232,3 +234,11 @@ def _last_of_trace(text: str) -> str:
     """The last line of the traceback that submitit quotes between two lines of dashes, or of the text when it quotes none."""
     quoted = re.search(r"^-{10,}\n(.*?)^-{10,}$", text, re.DOTALL | re.MULTILINE)
     return (quoted[1] if quoted else text).strip().splitlines()[-1].removeprefix(f"{UserError.__module__}.{UserError.__name__}: ")
+
+
+def deliver(folder: Path, out: Path, names: Sequence[str], public: dict[str, Any]) -> None:
+    """Copy what a finished run made to where the next rules look for it, with its summary."""
+    for name in names:
+        with atomic(out / name) as path:
+            shutil.copytree(folder / name, path) if (folder / name).is_dir() else shutil.copyfile(folder / name, path)
+    write_json(out / "summary.json", read_json(folder / "done.json") | public | {"job": read_json(folder / "job.json")})

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ostinato.files import UserError, atomic, read_jsonl, write_json, write_jsonl
-from ostinato.params import Loop, Method, Plan
+from ostinato.sections import Loop, Method, Schedule
 from ostinato.train.average import Average
 from ostinato.train.parallel import Crew
 
@@ -47,7 +47,7 @@ class _Run:
 
     task: Task
     loop: Loop
-    plan: Plan
+    plan: Schedule
     folder: Path
     crew: Crew
     optimizer: Any
@@ -70,7 +70,7 @@ class Preempted(Exception):
     """The job was told to stop; a checkpoint has been written."""
 
 
-def train(task: Task, loop: Loop, plan: Plan, folder: Path, told_to_stop: Callable[[], bool] = lambda: False, method: Method | None = None,
+def train(task: Task, loop: Loop, plan: Schedule, folder: Path, told_to_stop: Callable[[], bool] = lambda: False, method: Method | None = None,
           crew: Crew = Crew()) -> dict[str, Any]:
     """Train until `task.steps`, from the checkpoint in `folder` if there is one; with none to take, validate. Returns the summary.
 

@@ -12,10 +12,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import atomic, hash_value, read_json, sha256, write_json, write_sidecar
+from ostinato.files import atomic, hash_value, sha256, write_sidecar
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, locate
 from ostinato.params import Launch, Model, Plan, Training, part, section
-from ostinato.train.launch import TrainJob, launch
+from ostinato.train.launch import TrainJob, deliver, launch
 from ostinato.train.plan import refuse_before_queueing
 
 
@@ -64,12 +64,8 @@ def inputs(args: argparse.Namespace) -> list[Path]:
 
 def export(folder: Path, args: argparse.Namespace, config: dict[str, Any]) -> None:
     """Copy the finished run to where the next rules look for it, beside its codec, with a sidecar."""
-    for source in (args.codec / CODEC_FILE, folder / "events.jsonl", folder / LM_FILE):
-        with atomic(args.out / source.name) as path:
-            shutil.copyfile(source, path)
-    if (folder / "adapter").is_dir():
-        with atomic(args.out / "adapter") as path:
-            shutil.copytree(folder / "adapter", path)
+    with atomic(args.out / CODEC_FILE) as path:
+        shutil.copyfile(args.codec / CODEC_FILE, path)
     public = {key: config[key] for key in ("name", "plan", "model", "signature")}
-    write_json(args.out / "summary.json", read_json(folder / "done.json") | public | {"job": read_json(folder / "job.json")})
+    deliver(folder, args.out, [*(["adapter"] if (folder / "adapter").is_dir() else []), "events.jsonl", LM_FILE], public)
     write_sidecar(args.out / LM_FILE, "train", inputs(args), json.loads(json.dumps(public)), config["loop"]["seed"])

@@ -1,0 +1,83 @@
+"""From pieces to words: `tokenizer` makes the vocabulary, of the training set alone; `tokens` writes each shard's words for memory-mapping.
+
+A shard is `<shard>.npy`, all pieces one after another (uint16, single words), and `<shard>.jsonl`, a row for each: where it starts, how long it is, whose it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ostinato.files import UserError, atomic, read_jsonl, write_jsonl, write_sidecar
+from ostinato.params import part
+from ostinato.params_midi import Tokens
+
+#: So many single words at most, which uint16 must hold.
+MOST = 2**16
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage's options."""
+    parser.add_argument("--params", required=True, help="section `midi.tokens`, as JSON")
+    parser.add_argument("--pieces", type=Path, required=True, help="table of pieces")
+    parser.add_argument("--shards", type=int, required=True, help="number of shards; one that no piece goes to is written empty")
+    parser.add_argument("--out", type=Path, required=True, help="folder for tokenizer.json and the shards")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Make the tokenizer and encode every piece, on all cores."""
+    from ostinato.dataset.tokens import Tokenizer
+
+    params, rows = part(Tokens, "midi.tokens", args.params), read_jsonl(args.pieces)
+    train = [row for row in rows if row["split"] == "train"]
+    if not train:
+        raise UserError(f"{args.pieces}: no piece of split 'train'")
+    programs, composers, genres = ({value for row in train for value in values(row)} for values in (
+        lambda row: row["programs"], lambda row: [row["composer"]] if row["composer"] else [], lambda row: [row["genre"]] if row["genre"] else []))
+    tokenizer = Tokenizer.fit(params, programs if params.programs else [0], composers, genres)
+    if len(tokenizer.words) > MOST:
+        raise UserError(f"{args.pieces}: {len(tokenizer.words)} words, at most {MOST} can be kept; merge composers")
+    folder, path = args.out, args.out / "tokenizer.json"
+    tokenizer.save(path)
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        encoded = dict(zip((row["id"] for row in rows), pool.map(partial(encode, path), [row["path"] for row in rows], chunksize=16)))
+    if params.bpe:
+        tokenizer.learn((encoded[row["id"]] for row in train), params.bpe)
+        tokenizer.save(path)
+    for shard in (f"midi-{number:02d}" for number in range(args.shards)):
+        write_shard(folder, shard, [row for row in rows if row["shard"] == shard], encoded)
+    write_sidecar(path, "tokens", [args.pieces], params.model_dump())
+    words = sum(map(len, encoded.values()))
+    print(f"{len(rows)} pieces, {words} words of {tokenizer.size}, {words / sum(row['notes'] for row in rows):.2f} a note")
+
+
+def encode(tokenizer: Path, piece: str) -> np.ndarray:
+    """Single words of a MIDI file [S], uint16."""
+    from ostinato.dataset.tokens import Tokenizer
+
+    if tokenizer not in _LOADED:
+        _LOADED[tokenizer] = Tokenizer.load(tokenizer)
+    return _LOADED[tokenizer].encode_file(piece).astype(np.uint16)
+
+
+_LOADED: dict[Path, Any] = {}
+
+
+def write_shard(folder: Path, shard: str, rows: list[dict[str, Any]], encoded: dict[str, np.ndarray]) -> None:
+    """Write the words of a shard's pieces and their index."""
+    index, start = [], 0
+    for row in rows:
+        length = len(encoded[row["id"]])
+        index.append({key: row[key] for key in ("id", "composer", "genre", "composition", "programs", "split", "notes")} | {"start": start, "length": length})
+        start += length
+    with atomic(folder / f"{shard}.npy") as path:
+        np.save(path, np.concatenate([np.zeros(0, np.uint16), *(encoded[row["id"]] for row in rows)]))
+    write_jsonl(folder / f"{shard}.jsonl", index)
+
+

@@ -1,0 +1,64 @@
+"""Train the MIDI GPT through submitit, by the loop and launcher of all others: `pretrained` on all pieces, any other name on one composer's, from it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ostinato.files import UserError, hash_value, sha256, write_sidecar
+from ostinato.lm.pretrained import LM_FILE
+from ostinato.params import part
+from ostinato.params_midi import Augmentation, Gpt, Studied
+from ostinato.sections import Launch, Schedule
+from ostinato.train.launch import TrainJob, deliver, launch
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage's options."""
+    parser.add_argument("--name", required=True, help="name of the run")
+    parser.add_argument("--params", required=True, help="what section `midi.train` says about all runs, as JSON")
+    parser.add_argument("--model", required=True, help="section `midi.model`, as JSON")
+    parser.add_argument("--augmentation", required=True, help="section `midi.augmentation`, as JSON")
+    parser.add_argument("--plan", required=True, help="midi.train.pretrain or midi.train.finetune, as JSON")
+    parser.add_argument("--launch", required=True, help="how to start the job, as JSON: train.launch")
+    parser.add_argument("--tokens", type=Path, required=True, help="folder of tokenizer.json and the shards")
+    parser.add_argument("--composer", help="learn this composer's pieces alone")
+    parser.add_argument("--init", type=Path, help="folder of the model to go on from")
+    parser.add_argument("--runs", type=Path, required=True, help="folder of all runs")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the trained model")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train, or go on training, and export."""
+    config = configuration(args)
+    launch(TrainJob(config), part(Launch, "launch", args.launch))
+    folder = Path(config["folder"])
+    public = {key: config[key] for key in ("name", "composer", "plan", "model", "signature")}
+    deliver(folder, args.out, [*(["adapter"] if (folder / "adapter").is_dir() else []), "events.jsonl", LM_FILE, "tokenizer.json"], public)
+    write_sidecar(args.out / LM_FILE, "midi-train", inputs(args), public, config["loop"]["seed"])
+
+
+def configuration(args: argparse.Namespace) -> dict[str, Any]:
+    """Everything the job needs, as plain JSON, with its signature and folder."""
+    sections = {"loop": part(Studied, "midi.train", args.params), "model": part(Gpt, "midi.model", args.model),
+                "augmentation": part(Augmentation, "midi.augmentation", args.augmentation), "plan": part(Schedule, "plan", args.plan)}
+    decisive = {"task": "ostinato.train.midigpt", "composer": args.composer} | {name: value.model_dump() for name, value in sections.items()}
+    signature = hash_value([decisive, [sha256(path) for path in inputs(args)]])[:12]
+    name = f"midi-{args.name}"
+    return decisive | {"name": name, "tokenizer": str((args.tokens / "tokenizer.json").resolve()), "shards": [str(path.resolve()) for path in shards(args.tokens)],
+                       "init": str(args.init.resolve()) if args.init else None, "signature": signature, "folder": str((args.runs / name / signature).resolve())}
+
+
+def shards(folder: Path) -> list[Path]:
+    """The arrays of words. Raises UserError where there are none."""
+    found = sorted(folder.glob("*.npy"))
+    if not found:
+        raise UserError(f"{folder}: no words (*.npy) there; expected what `ostinato tokens` writes")
+    return found
+
+
+def inputs(args: argparse.Namespace) -> list[Path]:
+    """The files that decide the weights."""
+    words = shards(args.tokens)
+    return [args.tokens / "tokenizer.json", *words, *(path.with_suffix(".jsonl") for path in words), *([args.init / LM_FILE] if args.init else [])]

@@ -1,0 +1,84 @@
+"""The task of the MIDI track: predict the next word of a piece (cross-entropy)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ostinato.dataset.tokens import Tokenizer
+from ostinato.files import UserError
+from ostinato.lm import adapters
+from ostinato.lm.midi_model import build_midi, load_midi, save_midi
+from ostinato.params_midi import Augmentation, Gpt
+from ostinato.sections import Loop, Method, Schedule
+from ostinato.train.musicgen import SPLITS, prepare
+from ostinato.train.pieces import PiecesDataset
+
+
+@dataclass(frozen=True)
+class Words:
+    """A batch: ids [B, S + 1], and what share of the loss each of the last S has [B, S]."""
+
+    ids: torch.Tensor
+    weights: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class MidiTask:
+    """See the module; satisfies train.loop.Task. `init`: folder of the model to go on from; `composer`: whose pieces alone it learns."""
+
+    def __init__(self, params: Gpt, augmentation: Augmentation, loop: Loop, method: Method, plan: Schedule, tokenizer: Path, shards: Sequence[Path],
+                 init: str | None, composer: str | None, device: str = "cpu") -> None:
+        self.params, self.plan, self.seed, self.device, self.init = params, plan, loop.seed, device, init
+        self.method = method if init else method.model_copy(update={"lora": None})
+        words = Tokenizer.load(tokenizer)
+        self.data = {split: PiecesDataset(shards, words, split, augmentation, composer) for split in SPLITS}
+        self.model = load_midi(init) if init else build_midi(params, words, loop.seed)
+        if self.model.tokenizer.fingerprint() != words.fingerprint():
+            raise UserError(f"{tokenizer}: not the words of the model in {init}; expected the tokenizer it was trained with")
+        prepare(self.model, self.method, loop.seed).to(device)
+        self.context = self.model.context
+        self.steps = plan.steps or math.ceil(plan.epochs * self.data["train"].words / (plan.batch_size * self.context))
+
+    def batch(self, split: str, step: int) -> Words:
+        """The batch of a step; the same whoever computes it, and however it is divided."""
+        rng = np.random.default_rng([self.seed, SPLITS[split], step])
+        drawn = self.data[split].batch(rng, self.plan.batch_size, self.context, self.params.condition_dropout if split == "train" else 0.0)
+        counts = torch.from_numpy(drawn.counts[:, 1:])
+        return Words(torch.from_numpy(drawn.ids), counts / counts.sum())
+
+    def loss(self, batch: Words, rows: range) -> tuple[torch.Tensor, int]:
+        """What rows of a batch add to its cross-entropy, nats a word, and how many words there are."""
+        some = slice(rows.start, rows.stop)
+        ids, weights = batch.ids[some].to(self.device), batch.weights[some].to(self.device)
+        with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.method.precision == "bf16"):
+            logits = self.model(ids[:, :-1])
+        counts = weights > 0
+        losses = functional.cross_entropy(logits[counts].float(), ids[:, 1:][counts], reduction="none")
+        return (weights[counts] * losses).sum(), len(losses)
+
+    def save(self, folder: Path) -> None:
+        """Write the trained model into `folder`; adapters also alone, into `adapter`."""
+        if self.method.lora:
+            adapters.save(folder / "adapter", self.model, adapters.fingerprint(self.init))
+            self.model = load_midi(self.init)
+            adapters.load(folder / "adapter", self.model, self.init)
+        save_midi(folder, self.model)
+
+
+def build(config: dict[str, Any], device: str = "cpu") -> MidiTask:
+    """The task of a training job's configuration (see train.midi_stage)."""
+    loop = dict(config["loop"])
+    method = Method.model_validate(loop.pop("method"))
+    return MidiTask(Gpt.model_validate(config["model"]), Augmentation.model_validate(config["augmentation"]), Loop.model_validate(loop), method,
+                    Schedule.model_validate(config["plan"]), Path(config["tokenizer"]), [Path(path) for path in config["shards"]], config["init"],
+                    config["composer"], device)

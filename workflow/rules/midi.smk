@@ -1,0 +1,164 @@
+# The MIDI track: from scores to a model that composes. Nothing here waits for the audio track, and it uses the same loop, launcher and page.
+rule scores:
+    input:
+        code=sources("scores-to-midi"),
+    output:
+        directory("results/midi/scores"),
+    params:
+        section=midi("pieces"),
+    log:
+        "results/logs/midi/scores.log",
+    benchmark:
+        "results/benchmarks/midi/scores.tsv"
+    threads: 8
+    message:
+        "Convert scores of the music21 wheel to MIDI"
+    shell:
+        "OMP_NUM_THREADS=1 logged {log} ostinato scores-to-midi --params {params.section:q} --out {output}"
+
+
+rule pieces:
+    input:
+        midi=lambda wildcards: MIDI_FILES or "results/midi/scores",
+        code=sources("pieces"),
+    output:
+        pieces="results/midi/pieces.jsonl",
+        set_aside="results/midi/set_aside.tsv",
+    params:
+        section=midi("pieces"),
+        folder=lambda wildcards: MIDI_FOLDER or "results/midi/scores",
+    log:
+        "results/logs/midi/pieces.log",
+    benchmark:
+        "results/benchmarks/midi/pieces.tsv"
+    threads: 8
+    message:
+        "Read every MIDI file, set aside what cannot be used, split by composition"
+    shell:
+        "OMP_NUM_THREADS=1 logged {log} ostinato pieces --params {params.section:q} --folder {params.folder:q} --out results/midi"
+
+
+rule tokens:
+    input:
+        pieces="results/midi/pieces.jsonl",
+        code=sources("tokens"),
+    output:
+        tokenizer="results/midi/tokens/tokenizer.json",
+        words=expand("results/midi/tokens/{shard}.npy", shard=MIDI_SHARDS),
+        index=expand("results/midi/tokens/{shard}.jsonl", shard=MIDI_SHARDS),
+    params:
+        section=midi("tokens"),
+        shards=len(MIDI_SHARDS),
+    log:
+        "results/logs/midi/tokens.log",
+    benchmark:
+        "results/benchmarks/midi/tokens.tsv"
+    threads: 8
+    message:
+        "Make the vocabulary and turn every piece into words"
+    shell:
+        "OMP_NUM_THREADS=1 logged {log} ostinato tokens --params {params.section:q} --shards {params.shards} --pieces {input.pieces} --out results/midi/tokens"
+
+
+rule pretrain:
+    input:
+        tokenizer="results/midi/tokens/tokenizer.json",
+        words=expand("results/midi/tokens/{shard}.npy", shard=MIDI_SHARDS),
+        index=expand("results/midi/tokens/{shard}.jsonl", shard=MIDI_SHARDS),
+        code=sources("midi-train"),
+    output:
+        expand("results/midi/models/pretrained/{file}", file=MIDI_MODEL),
+    params:
+        section=midi_training,
+        model=midi("model"),
+        augmentation=midi("augmentation"),
+        plan=lambda wildcards: as_json(PARAMS.midi.train.pretrain),
+    log:
+        "results/logs/midi/pretrained.log",
+    benchmark:
+        "results/benchmarks/midi/pretrained.tsv"
+    priority: 1
+    threads: PARAMS.midi.train.pretrain.threads
+    resources:
+        launch=launch,
+    message:
+        "Train the MIDI GPT on all pieces"
+    shell:
+        "ostinato midi-train --name pretrained --params {params.section:q} --model {params.model:q} --augmentation {params.augmentation:q} "
+        "--plan {params.plan:q} --launch {resources.launch:q} --tokens results/midi/tokens --runs results/runs --out results/midi/models/pretrained "
+        "2>&1 | tee -i {log}"
+
+
+rule finetune:
+    input:
+        init="results/midi/models/pretrained/state_dict.bin",
+        tokenizer="results/midi/tokens/tokenizer.json",
+        words=expand("results/midi/tokens/{shard}.npy", shard=MIDI_SHARDS),
+        index=expand("results/midi/tokens/{shard}.jsonl", shard=MIDI_SHARDS),
+        code=sources("midi-train"),
+    output:
+        expand("results/midi/models/{{composer}}/{file}", file=MIDI_MODEL),
+    params:
+        section=midi_training,
+        model=midi("model"),
+        augmentation=midi("augmentation"),
+        plan=lambda wildcards: as_json(PARAMS.midi.train.finetune),
+    log:
+        "results/logs/midi/{composer}.log",
+    benchmark:
+        "results/benchmarks/midi/{composer}.tsv"
+    priority: 1
+    threads: PARAMS.midi.train.finetune.threads
+    resources:
+        launch=launch,
+    message:
+        "Fine-tune the MIDI GPT on {wildcards.composer}"
+    shell:
+        "ostinato midi-train --name {wildcards.composer:q} --composer {wildcards.composer:q} --params {params.section:q} --model {params.model:q} "
+        "--augmentation {params.augmentation:q} --plan {params.plan:q} --launch {resources.launch:q} --tokens results/midi/tokens "
+        "--init results/midi/models/pretrained --runs results/runs --out results/midi/models/{wildcards.composer:q} 2>&1 | tee -i {log}"
+
+
+rule compositions:
+    input:
+        models=expand("results/midi/models/{name}/state_dict.bin", name=MIDI_MODELS),
+        pieces="results/midi/pieces.jsonl",
+        midi=lambda wildcards: [] if MIDI_FILES else "results/midi/scores",
+        code=sources("compositions"),
+    output:
+        directory("results/midi/demos"),
+    params:
+        section=midi("demos"),
+        models=expand("results/midi/models/{name}", name=MIDI_MODELS),
+    log:
+        "results/logs/midi/compositions.log",
+    benchmark:
+        "results/benchmarks/midi/compositions.tsv"
+    message:
+        "Compose what the page shows"
+    shell:
+        "logged {log} ostinato compositions --params {params.section:q} --models {params.models:q} --pieces {input.pieces} --out {output}"
+
+
+rule judge_midi:
+    input:
+        model="results/midi/models/pretrained/state_dict.bin",
+        pieces="results/midi/pieces.jsonl",
+        midi=lambda wildcards: [] if MIDI_FILES else "results/midi/scores",
+        demos="results/midi/demos",
+        code=sources("judge-midi"),
+    output:
+        scores="results/midi/scores.json",
+        judgements="results/midi/judgements.json",
+    params:
+        section=section("judge"),
+    log:
+        "results/logs/midi/judge.log",
+    benchmark:
+        "results/benchmarks/midi/judge.tsv"
+    threads: 8
+    message:
+        "Measure the compositions, and how well the model predicts held-out pieces"
+    shell:
+        "OMP_NUM_THREADS=1 logged {log} ostinato judge-midi --params {params.section:q} --model results/midi/models/pretrained --pieces {input.pieces} "
+        "--demos {input.demos} --scores {output.scores} --judgements {output.judgements}"
