@@ -9,7 +9,7 @@ from torch.nn.init import uniform_
 
 from ostinato.files import UserError
 from ostinato.lm.audiocraft_compat import import_audiocraft
-from ostinato.lm.decoder import Decoder, Shape, inputs_and_targets
+from ostinato.lm.decoder import Decoder, Shape, inputs_and_targets, turns
 from ostinato.lm.export import transformers_model
 from ostinato.lm.layout import audiocraft, read, write
 from ostinato.lm.model import load_lm
@@ -145,8 +145,9 @@ def test_no_step_sees_the_future_and_every_step_sees_where_it_is():
         swapped = decoder(tokens[:, :, [1, 0, *range(2, 12)]])
         assert not torch.allclose(before[:, :, 2:], swapped[:, :, 2:], atol=1e-3)
     attention, x, positions = decoder.layers[0].self_attention, torch.randn(2, 12, MINE.dim), torch.arange(12)  # rotary: distances alone matter
-    assert torch.allclose(attention(x, positions), attention(x, positions + 100), atol=1e-4)
-    assert not torch.allclose(attention(x, positions), attention(x, 2 * positions), atol=1e-3)
+    near, far, apart = (attention(x, (places, turns(places, MINE.dim // MINE.heads))) for places in (positions, positions + 100, 2 * positions))
+    assert torch.allclose(near, far, atol=1e-4)
+    assert not torch.allclose(near, apart, atol=1e-3)
 
 
 @torch.no_grad()

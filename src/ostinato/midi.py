@@ -36,7 +36,7 @@ class Piece:
     @classmethod
     def of(cls, notes: Any, pedals: Any = ()) -> Piece:
         """From tuples in the order of NOTE and PEDAL, or arrays of them."""
-        return cls(np.sort(np.array(notes, NOTE), order=["start", "program", "pitch"]), np.sort(np.array(pedals, PEDAL), order="start"))
+        return cls(np.sort(_array(notes, NOTE), order=["start", "program", "pitch"]), np.sort(_array(pedals, PEDAL), order="start"))
 
     @property
     def seconds(self) -> float:
@@ -125,6 +125,10 @@ def write_midi(path: Path | str, piece: Piece, names: dict[int, str] | None = No
     """Write a piece as a MIDI file, atomically; see `as_score`."""
     with atomic(path) as temporary:
         as_score(piece, names).dump_midi(temporary)
+
+
+def _array(rows: Any, kind: np.dtype) -> np.ndarray:
+    return rows if isinstance(rows, np.ndarray) else np.array(list(rows), kind)
 
 
 def _ticks(seconds: float) -> int:

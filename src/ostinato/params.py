@@ -241,9 +241,18 @@ def check(values: Any, where: str = "params.yaml") -> Params:
     return _validate(Params, values, where)
 
 
-def load(path: Path | str) -> Params:
-    """Read and check a parameter file."""
-    return check(_read_yaml(path), str(path))
+def load(path: Path | str, *presets: Path | str) -> Params:
+    """Read and check a parameter file, with presets laid over it as Snakemake's --configfile does."""
+    values = _read_yaml(path)
+    for preset in presets:
+        values = _laid_over(values, _read_yaml(preset))
+    return check(values, " + ".join(map(str, (path, *presets))))
+
+
+def _laid_over(values: Any, preset: Any) -> Any:
+    if not isinstance(values, Mapping) or not isinstance(preset, Mapping):
+        return preset
+    return {**values, **{key: _laid_over(values.get(key), value) for key, value in preset.items()}}
 
 
 def section(name: str, source: str) -> Any:

@@ -60,7 +60,9 @@ class Tokenizer:
         from miditok import TSD
 
         try:
-            return cls(TSD(params=Path(path)))
+            loaded = cls(TSD(params=Path(path)))
+            loaded.clock  # MidiTok takes any JSON for a tokenizer
+            return loaded
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: expected a tokenizer, as MidiTok and Ostinato save it ({' '.join(str(error).split())[:160]})") from None
 
