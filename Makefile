@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 demo: $(STAMP)
 	snakemake --profile cluster/local
 	@echo
-	@ostinato scores results/scores.json
+	@ostinato scores results/scores.json --midi results/midi/scores.json
 	@echo
 	@echo "Listen: $(CURDIR)/results/report/index.html"
 

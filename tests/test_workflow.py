@@ -41,8 +41,12 @@ files = {{
     "judge": lambda: [options["--scores"][0], options["--judgements"][0]],
     "track": lambda: options["--stamp"],
     "report": lambda: [out],
+    "pieces": lambda: [out / "pieces.jsonl", out / "set_aside.tsv"],
+    "tokens": lambda: [out / "tokenizer.json"] + [out / f"midi-{{n:02d}}.{{kind}}" for n in range(int(options["--shards"][0])) for kind in ("npy", "jsonl")],
 }}
 files["best"] = files["train"]
+files["midi-train"] = lambda: [*files["train"](), out / "tokenizer.json"]
+files["judge-midi"] = files["judge"]
 if stage == os.environ.get("FAILING"):
     sys.exit(f"ostinato {{stage}}: told to fail")
 for file in map(Path, files.get(stage, lambda: [out / "something"])()):
@@ -176,6 +180,9 @@ def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished):
     assert planned(finished) == {}
     # where a model is trained does not change it
     assert planned(finished, "--configfile", "cluster/slurm/submitit.yaml") == {}
+    composed = {"compositions": 1, "judge_midi": 1, "track": 1, "page": 1}
+    assert planned(finished, "--config", "midi={train: {finetune: {steps: 9}}}") == {"finetune": 1, **composed}
+    assert planned(finished, "--config", "midi={demos: {seeds: [5]}}") == composed
     after_tuning = {"best": 1, "generate": 1, "judge": 1, "track": 1, "page": 1}
     assert planned(finished, "--config", "train={tune: {steps: 9}}") == {"tune": 2, **after_tuning}
     assert planned(finished, "--config", "sweep={lr: [0.1, 0.2], batch_size: [4, 8]}") == {"tune": 4, **after_tuning}
@@ -247,6 +254,8 @@ def keys(given: dict, rule: str) -> set[str]:
     for name, field in params.Params.model_fields.items():
         if given.keys() == field.annotation.model_fields.keys():
             return {name}
+    if any(given.keys() == field.annotation.model_fields.keys() for field in params.Midi.model_fields.values()) or rule in ("pretrain", "finetune"):
+        return {"midi"}
     if given.keys() == params.Plan.model_fields.keys():
         return {"train.base"} if rule == "base" else {"train.tune", "sweep"}
     assert given.keys() < params.Train.model_fields.keys(), given

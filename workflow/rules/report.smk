@@ -27,11 +27,15 @@ rule track:
         models=expand("results/models/{name}/events.jsonl", name=MODELS),
         scores="results/scores.json",
         demos=expand("results/demos/{which}", which=DEMOS),
+        midi_models=expand("results/midi/models/{name}/events.jsonl", name=MIDI_MODELS),
+        midi_scores="results/midi/scores.json",
+        midi_demos="results/midi/demos",
         code=sources("track"),
     output:
         "results/tracked.json",
     params:
         section=section("track"),
+        midi_models=expand("results/midi/models/{name}", name=MIDI_MODELS),
         models=expand("results/models/{name}", name=MODELS),
     log:
         "results/logs/track.log",
@@ -41,7 +45,7 @@ rule track:
         "Import runs, scores and demos into MLflow"
     shell:
         "logged {log} ostinato track --params {params.section:q} --models {params.models} --scores {input.scores} "
-        "--demos {input.demos} --stamp {output}"
+        "--demos {input.demos} --midi-models {params.midi_models:q} --midi-scores {input.midi_scores} --midi-demos {input.midi_demos} --stamp {output}"
 
 
 rule page:
@@ -52,6 +56,10 @@ rule page:
         models=expand("results/models/{name}/events.jsonl", name=MODELS),
         set_aside="results/corpus/set_aside.tsv",
         segments=expand("results/dataset/segments/{shard}", shard=SHARDS),
+        midi_models=expand("results/midi/models/{name}/events.jsonl", name=MIDI_MODELS),
+        midi_scores="results/midi/scores.json",
+        midi_judgements="results/midi/judgements.json",
+        midi_demos="results/midi/demos",
         code=sources("report"),
         templates=glob("src/ostinato/report/*.j2"),
     output:
@@ -59,6 +67,7 @@ rule page:
     params:
         section=section("report"),
         models=expand("results/models/{name}", name=MODELS),
+        midi_models=expand("results/midi/models/{name}", name=MIDI_MODELS),
     log:
         "results/logs/report.log",
     benchmark:
@@ -67,4 +76,5 @@ rule page:
         "Write the page"
     shell:
         "logged {log} ostinato report --params {params.section:q} --scores {input.scores} --judgements {input.judgements} "
-        "--demos {input.demos} --models {params.models} --set-aside {input.set_aside} --segments {input.segments} --out {output}"
+        "--demos {input.demos} --models {params.models} --set-aside {input.set_aside} --segments {input.segments} "
+        "--midi-scores {input.midi_scores} --midi-judgements {input.midi_judgements} --midi-demos {input.midi_demos} --midi-models {params.midi_models:q} --out {output}"

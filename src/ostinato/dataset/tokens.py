@@ -151,6 +151,10 @@ class Tokenizer:
         plays = [self._control("Plays", str(program)) for program in sorted(programs)] if programs else [self.tsd.vocab[f"Plays_{ANY}"]]
         return [self._control("Composer", composer), self._control("Genre", genre), *plays, self.tsd.vocab[BEGINS if begins else GOES_ON]]
 
+    def knows(self, kind: str, name: str) -> bool:
+        """Whether it has a word for a Composer or Genre of this name."""
+        return f"{kind}_{_word(name)}" in self.tsd.vocab
+
     def _control(self, kind: str, name: str | None) -> int:
         known = {other.lower(): other for other in self._named(kind)}
         if name is not None and _word(name).lower() not in known:

@@ -50,9 +50,11 @@ def run(args: argparse.Namespace) -> None:
     if params.bpe:
         tokenizer.learn((encoded[row["id"]] for row in train), params.bpe)
         tokenizer.save(path)
-    for shard in (f"midi-{number:02d}" for number in range(args.shards)):
+    shards = [f"midi-{number:02d}" for number in range(args.shards)]
+    for shard in shards:
         write_shard(folder, shard, [row for row in rows if row["shard"] == shard], encoded)
-    write_sidecar(path, "tokens", [args.pieces], params.model_dump())
+    for artifact in (path, *(folder / f"{shard}.{suffix}" for shard in shards for suffix in ("npy", "jsonl"))):
+        write_sidecar(artifact, "tokens", [args.pieces], params.model_dump())
     words = sum(map(len, encoded.values()))
     print(f"{len(rows)} pieces, {words} words of {tokenizer.size}, {words / sum(row['notes'] for row in rows):.2f} a note")
 

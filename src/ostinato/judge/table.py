@@ -12,16 +12,21 @@ from ostinato.files import UserError, read_json
 COLUMNS = ("before", "after", "ceiling", "chance")
 ROWS = ("root", "thirds", "majmin", "triads", "sevenths", "judged", "order", "bass", "last_chord", "cadence", "sounding", "agreement")
 WIDTH = 17
+#: Place in the MIDI track's bits_per_note -> its name in the table.
+SAYERS = {"model": "model", "no_composer": "told none", "wrong_composer": "told wrong", "5gram": "5-gram", "unigram": "unigram"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `ostinato scores`."""
     parser.add_argument("scores", type=Path, help="scores.json, as `ostinato judge` writes it")
+    parser.add_argument("--midi", type=Path, help="scores.json of the MIDI track, as `ostinato judge-midi` writes it")
 
 
 def run(args: argparse.Namespace) -> None:
     """Print the table."""
     print(table(read_json(args.scores), str(args.scores)))
+    if args.midi:
+        print("\n" + midi_table(read_json(args.midi), str(args.midi)))
 
 
 def validate(scores: Any, where: str) -> None:
@@ -52,10 +57,10 @@ def _row(name: str, columns: Mapping[str, Any]) -> str:
     return f"{name:<11}" + "".join(f"{_cell(columns[column][name]):<{WIDTH}}" for column in COLUMNS).rstrip()
 
 
-def _cell(estimate: Mapping[str, Any]) -> str:
+def _cell(estimate: Mapping[str, Any], digits: int = 0) -> str:
     if estimate["value"] is None:
         return "-"
-    return f"{estimate['value']:.1f} [{estimate['low']:.0f}, {estimate['high']:.0f}]"
+    return f"{estimate['value']:.{max(1, digits)}f} [{estimate['low']:.{digits}f}, {estimate['high']:.{digits}f}]"
 
 
 def gain(scores: Mapping[str, Any]) -> str:
@@ -68,3 +73,19 @@ def gain(scores: Mapping[str, Any]) -> str:
 
 def _signed(estimate: Mapping[str, Any]) -> str:
     return f"{estimate['value']:+.1f} [{estimate['low']:+.1f}, {estimate['high']:+.1f}]"
+
+
+def midi_table(scores: Any, where: str) -> str:
+    """The MIDI track in a few lines: bits per note beside their references, composers told apart, what was copied and what was kept."""
+    needed = ("bits_per_note", "composer_wins", "longest_copy", "melody_recall", "confidence")
+    missing = [key for key in needed if key not in scores] if isinstance(scores, Mapping) else list(needed)
+    if missing:
+        raise UserError(f"{where}: lacks {', '.join(missing)}; expected what `ostinato judge-midi` writes")
+    costs = scores["bits_per_note"]
+    return "\n".join([
+        f"MIDI: {costs['model']['n']} held-out pieces; bits per note, lower is better, [{100 * scores['confidence']:g} % interval]",
+        "".join(f"{name:<{WIDTH}}" for name in SAYERS.values()).rstrip(),
+        "".join(f"{_cell(costs[place], 1):<{WIDTH}}" for place in SAYERS).rstrip(),
+        f"The right composer is likelier than wrong ones on {_cell(scores['composer_wins'])} % of the pieces.",
+        f"Longest copy from the training set: {scores['longest_copy']['notes']} notes. Melody kept (share): {_cell(scores['melody_recall'], 2)}",
+    ])

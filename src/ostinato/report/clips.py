@@ -35,6 +35,15 @@ COMMON_NAMES = tuple(name.replace("b", "♭").replace("#", "♯") for name in CO
 ROWS = ("B", "", "", "", "G", "", "", "E", "", "", "", "C")
 
 
+def find(path: Path, folders: Sequence[Path], named_by: Path | str) -> Path:
+    """A clip's file: where `named_by` says, or of that name in one of `folders`. Raises UserError when it is in none."""
+    places = [path, *[folder / path.name for folder in folders]]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise UserError(f"{path}: no such clip; {named_by} names it, looked in {', '.join(str(place.parent) for place in places)}")
+    return found
+
+
 def audio_uri(path: Path | str) -> str:
     """The recording as a data URI, in the best format this libsndfile can write. Raises UserError when it cannot be read."""
     try:

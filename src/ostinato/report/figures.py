@@ -61,6 +61,12 @@ def score_rows(part: Mapping[str, Any]) -> list[dict[str, Any]]:
              "cells": {column: estimate((part.get(column) or {}).get(metric)) for column in COLUMNS}} for metric in order]
 
 
+def measures(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A clip's metrics as its player lists them: {"name", "text", "value" (as text, or None)}."""
+    shown = {key: number(values[key]) for key in METRICS if key in values}
+    return [{"name": METRICS[key][0], "text": METRICS[key][1], "value": None if value is None else f"{value:.0f} %"} for key, value in shown.items()]
+
+
 def sentence(scores: Mapping[str, Any]) -> str:
     """The result in one sentence, with the gain and its interval."""
     before, after = (estimate((scores.get(which) or {}).get("majmin"))["value"] for which in ("before", "after"))

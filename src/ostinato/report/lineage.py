@@ -150,6 +150,12 @@ def chain(root: Node) -> list[dict[str, Any]]:
              "commits": _all(nodes, "commit")} for step, nodes in steps.items()]
 
 
+def origin(path: Path, walker: Walker) -> dict[str, Any]:
+    """What a player says of where its clip comes from: {"chain", "troubles"}."""
+    node = walker.walk(path)
+    return {"chain": chain(node), "troubles": troubles(node)}
+
+
 def _all(nodes: list[Node], key: str) -> list[Any]:
     return list(dict.fromkeys(node.record[key] for node in nodes if node.record.get(key) is not None))
 

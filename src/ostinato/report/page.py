@@ -20,7 +20,7 @@ import jinja2
 from ostinato.dataset.prompts import PromptError, parse
 from ostinato.files import UserError, commit, read_json, require_space, write_sidecar, write_text
 from ostinato.params import Report, section
-from ostinato.report import clips, figures, lineage
+from ostinato.report import clips, figures, lineage, midi_section
 
 WHICH = ("before", "after", "ceiling")
 #: More set-aside files than this are counted, not listed.
@@ -45,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of models, with events.jsonl")
     parser.add_argument("--set-aside", type=Path, required=True, help="results/corpus/set_aside.tsv")
     parser.add_argument("--segments", type=Path, nargs="+", default=[], help="folders of segments, with left_out.tsv")
+    midi_section.arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="the page to write")
 
 
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     require_space(args.out.parent, 20_000_000)
     page = render(content(params, args))
     write_text(args.out, page)
-    inputs = [args.scores, args.judgements, args.set_aside, *args.demos, *args.models, *args.segments]
+    inputs = [args.scores, args.judgements, args.set_aside, *args.demos, *args.models, *args.segments, *midi_section.inputs(args)]
     write_sidecar(args.out, "report", inputs, params.model_dump())
     print(f"{args.out}: {len(page) / 1e6:.1f} MB")
 
@@ -67,8 +68,9 @@ def content(params: Report, args: argparse.Namespace) -> dict[str, Any]:
     return {
         "title": params.title, "sentence": figures.sentence(scores), "permuted": figures.permuted(scores), "scores": scores,
         "rows": figures.score_rows(scores), "seed_rows": figures.score_rows(scores.get("seed_prompts") or {}), "columns": figures.COLUMNS,
-        "metrics": figures.METRICS, "cards": cards, "runs": figures.training(args.models),
-        "set_aside": _set_aside(args.set_aside), "left_out": _left_out(args.segments), "steps": _steps(args, walker), "commit": _brief(commit() or ""), "commands": COMMANDS,
+        "cards": cards, "runs": figures.training(args.models), "midi": midi_section.content(params, args, walker),
+        "set_aside": _set_aside(args.set_aside), "left_out": _left_out(args.segments), "steps": _steps(args, walker),
+        "commit": _brief(commit() or ""), "commands": COMMANDS,
         "pitches": [(name, clips.pitch_colour(pitch)) for pitch, name in enumerate(clips.COMMON_NAMES)], "chroma_rows": clips.ROWS,
     }
 
@@ -113,24 +115,9 @@ def _players(mine: Sequence[dict[str, Any]], seed: Any, demos: Sequence[Path], w
         takes = [entry for entry in mine if entry["which"] == which]
         entry = next((take for take in takes if take.get("seed") == seed), takes[0] if takes and which == "ceiling" else None)
         if entry is not None:
-            path = _find(entry, demos)
-            players.append(clips.player(entry, path) | _origin(path, walker))
+            path = clips.find(Path(entry["path"]), [folder for folder in demos if folder.name == which], "judgements.json")
+            players.append(clips.player(entry, path) | {"measures": figures.measures(entry.get("metrics") or {})} | lineage.origin(path, walker))
     return players
-
-
-def _find(entry: Mapping[str, Any], demos: Sequence[Path]) -> Path:
-    """The clip's file: where judgements.json says, or of that name in the demo folder of its kind."""
-    path = Path(entry["path"])
-    places = [path, *[folder / path.name for folder in demos if folder.name == entry["which"]]]
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        raise UserError(f"{path}: no such clip; judgements.json names it, looked in {', '.join(str(place.parent) for place in places)}")
-    return found
-
-
-def _origin(path: Path, walker: lineage.Walker) -> dict[str, Any]:
-    node = walker.walk(path)
-    return {"chain": lineage.chain(node), "troubles": lineage.troubles(node)}
 
 
 def _asked(prompt: str) -> list[dict[str, str]]:
@@ -181,7 +168,7 @@ def _table(path: Path, columns: set[str]) -> list[dict[str, str]]:
 def _steps(args: argparse.Namespace, walker: lineage.Walker) -> list[dict[str, Any]]:
     """Each step behind this page with its commits and, where all its artifacts agree, its parameters."""
     made: dict[str, dict[str, list[Any]]] = {}
-    for path in [*args.demos, *args.models, args.scores]:
+    for path in [*args.demos, *args.models, args.scores, *midi_section.inputs(args)]:
         for node in lineage.reachable(walker.walk(path)):
             if node.record:
                 step = made.setdefault(node.step, {"commits": [], "params": []})

@@ -1,9 +1,9 @@
 """`ostinato track`: import runs, scores and demos into MLflow, so that they can be compared in its UI.
 
 The truth is `events.jsonl`; MLflow is a copy with one writer (six processes on one fresh SQLite: five failed). A pipeline revision, known
-by the hash of its models' signatures and its scores, is a parent run with the scores as metrics and the demos as artifacts; each training
-run, known by its signature, is a child of the newest revision that uses it. The import can be killed and repeated at any point: runs are found
-by the tag `ostinato.key`, and what is in already is not sent again (see `ostinato.report.runs`).
+by the hash of its models' signatures and its scores, is a parent run with the scores as metrics (the MIDI track's begin with `midi.`) and the
+demos as artifacts; each training run, known by its signature, is a child of the newest revision that uses it. The import can be killed and
+repeated at any point: runs are found by the tag `ostinato.key`, and what is in already is not sent again (see `ostinato.report.runs`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from ostinato.report.runs import create, find, import_run, is_number, log, metri
 
 COMPLETE = "ostinato.complete"
 ARTIFACTS = Path("mlartifacts")
+#: Before the names of the MIDI track's runs.
+MIDI_RUN = "midi-"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,25 +33,54 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of models, with events.jsonl and summary.json")
     parser.add_argument("--scores", type=Path, required=True, help="results/scores.json")
     parser.add_argument("--demos", type=Path, nargs="+", default=[], help="folders of demos, named before, after, ceiling")
+    parser.add_argument("--midi-models", type=Path, nargs="+", default=[], help="folders of MIDI models, with events.jsonl and summary.json")
+    parser.add_argument("--midi-scores", type=Path, help="results/midi/scores.json")
+    parser.add_argument("--midi-demos", type=Path, help="folder of compositions")
     parser.add_argument("--stamp", type=Path, required=True, help="file to write when all is in: the ids of the runs")
 
 
 def run(args: argparse.Namespace) -> None:
     """Import everything, then write the stamp. Raises UserError when the store fails; only MLflow's copy is missing then."""
     params: Track = section("track", args.params)
-    runs, scores = training_runs(args.models), read_json(args.scores)
-    missing = [str(folder) for folder in args.demos if not folder.is_dir()]
-    if missing:
-        raise UserError(f"--demos {missing[0]}: no such folder")
-    key = hash_value({"models": sorted(runs), "scores": sha256(args.scores)})
-    stamp = _guarded(params.uri, lambda: _import(params, key, runs, scores, args))
+    revision = given(args)
+    stamp = _guarded(params.uri, lambda: _import(params, revision))
     write_json(args.stamp, stamp)
-    write_sidecar(args.stamp, "track", [args.scores, *args.models, *args.demos], params.model_dump())
-    print(f"{params.uri}: revision {key[:12]}, {len(runs)} training runs")
+    write_sidecar(args.stamp, "track", [*revision.tables.values(), *args.models, *args.midi_models, *revision.demos.values()], params.model_dump())
+    print(f"{params.uri}: revision {revision.key[:12]}, {len(revision.runs)} training runs")
 
 
-def training_runs(folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
-    """Key -> {"names", "summary", "events", "mtime"}. The best of a sweep is a copy: it has the same signature and is the same run."""
+@dataclass(frozen=True)
+class Revision:
+    """What came out of the pipeline once: training runs by key (see `training_runs`), tables of scores and folders of demos by their place
+    among the artifacts, and the scores by name."""
+
+    runs: dict[str, dict[str, Any]]
+    tables: dict[str, Path]
+    demos: dict[str, Path]
+    scores: dict[str, float]
+
+    @property
+    def key(self) -> str:
+        """What it is known by; without the MIDI track as before there was one."""
+        return hash_value({"models": sorted(self.runs)} | {f"{place} scores".strip(): sha256(path) for place, path in self.tables.items()})
+
+
+def given(args: argparse.Namespace) -> Revision:
+    """The revision that the options name. Raises UserError when a file is missing, before anything is sent."""
+    demos = {f"demos/{folder.name}": folder for folder in args.demos} | ({"demos/midi": args.midi_demos} if args.midi_demos else {})
+    missing = [str(folder) for folder in demos.values() if not folder.is_dir()]
+    if missing:
+        raise UserError(f"--demos or --midi-demos {missing[0]}: no such folder")
+    tables = {"": args.scores} | ({"midi": args.midi_scores} if args.midi_scores else {})
+    scores = {f"{place}.{name}".lstrip("."): value for place, path in tables.items() for name, value in score_metrics(read_json(path))}
+    return Revision(training_runs(args.models) | training_runs(args.midi_models, MIDI_RUN), tables, demos, scores)
+
+
+def training_runs(folders: Sequence[Path], prefix: str = "") -> dict[str, dict[str, Any]]:
+    """Key -> {"names", "summary", "events", "mtime"}. The best of a sweep is a copy: it has the same signature and is the same run.
+
+    `prefix` is put before the folders' names.
+    """
     runs: dict[str, dict[str, Any]] = {}
     for folder in folders:
         path, summary = folder / "events.jsonl", read_json(folder / "summary.json")
@@ -57,7 +89,7 @@ def training_runs(folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
         events = read_jsonl(path)
         key = str(summary.get("signature") or hash_value({"name": folder.name, "plan": summary.get("plan"), "start": events[:1]}))
         run = runs.setdefault(key, {"names": [], "summary": summary, "events": events, "mtime": path.stat().st_mtime})
-        run["names"].append(folder.name)
+        run["names"].append(prefix + folder.name)
     return runs
 
 
@@ -83,17 +115,16 @@ def _quiet() -> None:
         os.environ.setdefault(name, value)
 
 
-def _import(params: Track, key: str, runs: Mapping[str, dict[str, Any]], scores: Mapping[str, Any],
-            args: argparse.Namespace) -> dict[str, Any]:
+def _import(params: Track, revision: Revision) -> dict[str, Any]:
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=params.uri)
-    experiment = _experiment(client, params)
+    experiment, key = _experiment(client, params), revision.key
     parent = find(client, experiment, key) or create(client, experiment, key, f"revision {key[:8]}", _provenance(), None)
-    children = {child: import_run(client, experiment, child, run, _provenance(), parent) for child, run in runs.items()}
-    named = {name: children[child] for child, run in runs.items() for name in run["names"]}
+    children = {child: import_run(client, experiment, child, run, _provenance(), parent) for child, run in revision.runs.items()}
+    named = {name: children[child] for child, run in revision.runs.items() for name in run["names"]}
     if COMPLETE not in client.get_run(parent).data.tags:
-        _import_revision(client, parent, scores, args, {f"ostinato.run.{name}": child for name, child in named.items()})
+        _import_revision(client, parent, revision, {f"ostinato.run.{name}": child for name, child in named.items()})
     return {"uri": params.uri, "experiment": params.experiment, "key": key, "parent": parent, "runs": named}
 
 
@@ -116,15 +147,16 @@ def _provenance() -> dict[str, str]:
     return {name: value for name, value in tags.items() if value is not None}
 
 
-def _import_revision(client: Any, parent: str, scores: Mapping[str, Any], args: argparse.Namespace, tags: Mapping[str, str]) -> None:
-    """Scores as metrics, demos as artifacts; the mark of completion comes last."""
+def _import_revision(client: Any, parent: str, revision: Revision, tags: Mapping[str, str]) -> None:
+    """Scores as metrics, tables and demos as artifacts; the mark of completion comes last."""
     start = client.get_run(parent).info.start_time
-    log(client, parent, [metric(name, value, start, 0) for name, value in score_metrics(scores)])
+    log(client, parent, [metric(name, value, start, 0) for name, value in revision.scores.items()])
     for name, value in tags.items():
         client.set_tag(parent, name, value)
-    client.log_artifact(parent, str(args.scores))
-    for folder in args.demos:
-        client.log_artifacts(parent, str(folder), f"demos/{folder.name}")
+    for place, path in revision.tables.items():
+        client.log_artifact(parent, str(path), place or None)
+    for place, folder in revision.demos.items():
+        client.log_artifacts(parent, str(folder), place)
     client.set_tag(parent, COMPLETE, "true")
     client.set_terminated(parent)
 

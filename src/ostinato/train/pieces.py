@@ -48,14 +48,15 @@ class PiecesDataset:
         self.silent = np.isin(tokenizer.kinds, TIME)
 
     def batch(self, rng: np.random.Generator, size: int, context: int, dropout: float) -> Windows:
-        """`size` windows of up to `context` + 1 ids; pieces are drawn in proportion to their length."""
+        """`size` windows of up to `context` + 1 ids, padded to the longest; pieces are drawn in proportion to their length."""
         ids = np.full((size, context + 1), self.tokenizer.padding)
         counts = np.zeros((size, context + 1), bool)
         for i, index in enumerate(rng.choice(len(self.rows), size, p=self.shares)):
             prefix, words = self.example(int(index), rng, context, dropout)
             ids[i, : len(prefix)], ids[i, len(prefix) : len(prefix) + len(words)] = prefix, words
             counts[i, len(prefix) : len(prefix) + len(words)] = True
-        return Windows(ids, counts)
+        longest = int(np.flatnonzero(counts.any(axis=0))[-1]) + 1  # nobody needs padding that all rows have
+        return Windows(ids[:, :longest], counts[:, :longest])
 
     def example(self, index: int, rng: np.random.Generator, context: int, dropout: float) -> tuple[list[int], np.ndarray]:
         """A window's prefix and its words."""
@@ -79,12 +80,8 @@ class PiecesDataset:
         """What is known of a piece, each left out now and then, and now and then all of it."""
         said = rng.random(3) >= dropout if rng.random() >= dropout else np.zeros(3, bool)
         programs = sorted({program for other in row["programs"] if (program := self.tokenizer.nearest_program(other)) in self.tokenizer.programs})[:PROGRAMS]
-        known = [value if value in self.tokenizer_names(kind) else None for kind, value in (("composers", row["composer"]), ("genres", row["genre"]))]
-        return self.tokenizer.prefix(known[0] if said[0] else None, known[1] if said[1] else None, programs if said[2] else None, begins)
-
-    def tokenizer_names(self, kind: str) -> list[str]:
-        """Composers or genres there are words for."""
-        return getattr(self.tokenizer, kind)
+        composer, genre = (value if value and self.tokenizer.knows(kind, value) else None for kind, value in (("Composer", row["composer"]), ("Genre", row["genre"])))
+        return self.tokenizer.prefix(composer if said[0] else None, genre if said[1] else None, programs if said[2] else None, begins)
 
     def _start(self, shard: int, row: dict[str, Any], place: int) -> int:
         """The next word at or after `place` that comes after a shift of time, between two onsets; 0 where there is none near."""
