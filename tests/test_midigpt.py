@@ -1,0 +1,103 @@
+"""The MIDI GPT: its training through the stage's own door, on all pieces and then on one composer's, and its folder."""
+
+import json
+import shutil
+from argparse import Namespace
+
+import numpy as np
+import pytest
+import torch
+
+from ostinato.cli import main
+from ostinato.dataset import tokens_stage
+from ostinato.files import UserError, read_json, read_jsonl, write_jsonl
+from ostinato.lm.midi_model import build_midi, load_midi
+from ostinato.midi import Piece, write_midi
+from ostinato.params import load
+from ostinato.params_midi import Studied
+from project import ROOT
+
+MIDI = load(ROOT / "params.yaml").midi
+SMALL = MIDI.model.model_copy(update={"dim": 32, "layers": 2, "heads": 2, "context": 64})
+PLAN = {"steps": 30, "epochs": None, "lr": 1e-2, "batch_size": 4, "threads": 1}
+LAUNCH = load(ROOT / "params.yaml").train.launch.model_dump_json()
+LORA = {"rank": 4, "alpha": 8.0, "dropout": 0.0}
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    """Scales up by one composer, down by another."""
+    folder, rows = tmp_path_factory.mktemp("music"), []
+    for number in range(12):
+        pitches = 50 + np.array([0, 2, 4, 5, 7, 9, 11, 12] * 6)[:: -1 if number % 2 else 1] + number
+        write_midi(folder / f"{number}.mid", Piece.of([(i / 4, i / 4 + 0.2, pitch, 80, 0) for i, pitch in enumerate(pitches)]))
+        rows.append({"id": str(number), "path": str(folder / f"{number}.mid"), "composer": "Down" if number % 2 else "Up", "genre": None, "composition": str(number),
+                     "programs": [0], "notes": 48, "split": "valid" if number > 9 else "train", "shard": "midi-00"})
+    write_jsonl(folder / "pieces.jsonl", rows)
+    tokens_stage.run(Namespace(params=MIDI.tokens.model_dump_json(), pieces=folder / "pieces.jsonl", shards=1, out=folder / "words"))
+    return folder / "words"
+
+
+def train(words, out, *more, method=None, steps=30, name="pretrained"):
+    shared = {key: value for key, value in MIDI.train.model_dump().items() if key in Studied.model_fields}
+    shared |= {"validate_every": 10, "checkpoint_every": 10, "log_every": 5, "validation_batches": 1, "method": shared["method"] | (method or {})}
+    return main(["midi-train", "--name", name, "--params", json.dumps(shared), "--model", SMALL.model_dump_json(), "--augmentation", MIDI.augmentation.model_dump_json(),
+                 "--plan", json.dumps(PLAN | {"steps": steps}), "--launch", LAUNCH, "--tokens", str(words), "--runs", str(out / "runs"), "--out", str(out / name), *more])
+
+
+@pytest.fixture(scope="module")
+def pretrained(words, tmp_path_factory):
+    out = tmp_path_factory.mktemp("models")
+    assert train(words, out) == 0
+    return out / "pretrained"
+
+
+def test_it_learns_and_its_folder_is_whole(pretrained):
+    losses = [event["loss"] for event in read_jsonl(pretrained / "events.jsonl") if event.get("split") == "valid"]
+    assert losses[-1] < 0.7 * losses[0]
+    assert {path.name for path in pretrained.iterdir()} == {"state_dict.bin", "state_dict.bin.made.json", "tokenizer.json", "events.jsonl", "summary.json"}
+    assert read_json(pretrained / "summary.json")["name"] == "midi-pretrained"
+    assert read_json(pretrained / "state_dict.bin.made.json")["step"] == "midi-train"
+
+
+def test_a_composers_model_begins_with_the_pretrained_one(words, pretrained, tmp_path):
+    assert train(words, tmp_path, "--composer", "Up", "--init", str(pretrained), method={"lora": LORA}, steps=20, name="Up") == 0
+    model, base = load_midi(tmp_path / "Up"), load_midi(pretrained)
+    assert (tmp_path / "Up/adapter/adapter_model.safetensors").is_file()
+    assert not torch.equal(model.decoder.layers[0].widen.weight, base.decoder.layers[0].widen.weight)
+    assert torch.equal(model.decoder.embedding, base.decoder.embedding)  # adapters alone were trained
+
+
+def test_bfloat16_and_threads_of_loading_leave_the_words_alone(words, tmp_path):
+    assert train(words, tmp_path, method={"precision": "bf16", "micro_batch": 2}, steps=5) == 0
+    assert load_midi(tmp_path / "pretrained").decoder.embedding.dtype == torch.float32
+
+
+@torch.no_grad()
+def test_the_context_is_seen_and_the_future_is_not():
+    from ostinato.dataset.tokens import Tokenizer
+
+    model = build_midi(SMALL, Tokenizer.fit(MIDI.tokens, [0], ["Bach"], []), 1).eval()
+    ids = torch.randint(0, model.tokenizer.size, (2, 20))
+    changed = ids.clone()
+    changed[:, 10] = (ids[:, 10] + 1) % model.tokenizer.size
+    before, after = model(ids), model(changed)
+    assert before.shape == (2, 20, model.tokenizer.size)
+    assert torch.equal(before[:, :10], after[:, :10]) and not torch.allclose(before[:, 10:], after[:, 10:], atol=1e-4)
+
+
+def test_what_does_not_belong_together_is_refused(words, pretrained, tmp_path, capsys):
+    other = shutil.copytree(pretrained, tmp_path / "other")
+    saved = json.loads((other / "tokenizer.json").read_text())
+    saved["config"]["num_velocities"] = 16
+    (other / "tokenizer.json").write_text(json.dumps(saved))
+    with pytest.raises(UserError, match="tokenizer.json: .* expected the tokenizer saved beside it"):
+        load_midi(other)
+    (other / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match="tokenizer.json: expected a tokenizer"):
+        load_midi(other)
+    torch.save({"xp.cfg": "{}", "best_state": {}}, other / "state_dict.bin")
+    with pytest.raises(UserError, match="expected a MIDI model of Ostinato"):
+        load_midi(other)
+    assert train(words, tmp_path, "--composer", "Nobody") == 2 and "no piece of split 'train' by Nobody" in capsys.readouterr().err
+    assert train(tmp_path, tmp_path) == 2 and "no words (*.npy) there" in capsys.readouterr().err
