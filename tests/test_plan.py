@@ -28,11 +28,11 @@ from ostinato.train.loop import train
 from ostinato.train.musicgen import MusicGenTask, Shown, prepare
 
 CASES = {
-    "all weights": Method(precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None),
-    "all weights, bf16": Method(precision="bf16", micro_batch=None, checkpointing=False, lora=None, ema=None),
-    "all weights, bf16, checkpointing": Method(precision="bf16", micro_batch=None, checkpointing=True, lora=None, ema=None),
-    "adapters": Method(precision="fp32", micro_batch=None, checkpointing=False, lora=Lora(rank=8, alpha=16, dropout=0), ema=None),
-    "adapters, bf16, checkpointing": Method(precision="bf16", micro_batch=None, checkpointing=True, lora=Lora(rank=8, alpha=16, dropout=0), ema=None),
+    "all weights": Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None),
+    "all weights, bf16": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=False, lora=None, ema=None),
+    "all weights, bf16, checkpointing": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=True, lora=None, ema=None),
+    "adapters": Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=Lora(rank=8, alpha=16, dropout=0), ema=None),
+    "adapters, bf16, checkpointing": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=True, lora=Lora(rank=8, alpha=16, dropout=0), ema=None),
 }
 SHAPE, EXAMPLES, STEPS, WORDS, WIDTH = Shape(192, 4, 4, 768, 128, (0, 1, 2, 3)), 2, 200, 16, 64
 GB = ["--gpu-gb", "48"]

@@ -24,7 +24,7 @@ class Tokens(Section):
 
     clock: Literal["seconds", "beats"] = Field(description="seconds: the piece as it sounds; beats: the file's own, with its tempos as words")
     resolution: list[tuple[Positive, Positive]] = Field(min_length=1, description="[up to so many beats, steps a beat]; with clock seconds a beat is 0.5 s")
-    pitches: tuple[Annotated[int, Field(ge=0, le=127)], Annotated[int, Field(ge=1, le=128)]] = Field(description="lowest pitch, highest + 1")
+    pitches: tuple[Annotated[int, Field(ge=0, le=127)], Annotated[int, Field(ge=0, le=127)]] = Field(description="lowest and highest pitch, MIDI numbers")
     velocities: Annotated[int, Field(ge=1, le=127)] = Field(description="steps of loudness")
     pedal: bool = Field(description="words for the sustain pedal")
     programs: bool = Field(description="words for instruments; without, all is piano and drums are left out")
@@ -39,7 +39,7 @@ class Tokens(Section):
         if ends != sorted(set(ends)):
             raise ValueError(f"resolution: expected beats that grow, got {ends}")
         if self.pitches[0] >= self.pitches[1]:
-            raise ValueError(f"pitches: expected the lowest below the highest + 1, got {list(self.pitches)}")
+            raise ValueError(f"pitches: expected the lowest below the highest, got {list(self.pitches)}")
         return self
 
 
@@ -59,6 +59,7 @@ class Gpt(Section):
     layers: Positive
     heads: Positive = Field(description="must divide dim")
     context: Annotated[int, Field(ge=64)] = Field(description="words it sees at once")
+    short_windows: Share = Field(description="share of training steps on windows a quarter as long, four times as many: short trainings learn faster so")
     dropout: Share
     condition_dropout: Share = Field(description="share of examples that are not told their composer, genre or programs")
 

@@ -28,6 +28,9 @@ from torch.utils.checkpoint import checkpoint
 from ostinato.lm.shape import Shape
 
 
+Where = tuple[torch.Tensor, torch.Tensor | None]
+
+
 @dataclass
 class Cache:
     """Keys and values of past steps [layers, B, heads, longest, dim / heads], of the text [layers, B', heads, L, dim / heads], and how many steps are past.
@@ -49,11 +52,6 @@ def sinusoids(positions: torch.Tensor, dim: int) -> torch.Tensor:
     return torch.cat([phase.cos(), phase.sin()], dim=-1)
 
 
-def rotate(x: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """Rotary positions: turn the halves of [..., S, D] against each other by angles that grow with `positions` [S]."""
-    return _turned(x, *turns(positions, x.shape[-1]).to(x.dtype))
-
-
 def turns(positions: torch.Tensor, width: int) -> torch.Tensor:
     """Cosines and sines of rotary positions [S] in heads of a width: [2, S, width / 2]."""
     half = width // 2
@@ -62,6 +60,7 @@ def turns(positions: torch.Tensor, width: int) -> torch.Tensor:
 
 
 def _turned(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """The halves of [..., S, D] turned against each other by angles that grow with the position."""
     left, right = x.chunk(2, dim=-1)
     return torch.cat([left * cos - right * sin, right * cos + left * sin], dim=-1)
 
@@ -71,21 +70,21 @@ class SelfAttention(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.heads, self.rotary, self.dropout = shape.heads, shape.rotary, shape.dropout
+        self.heads, self.dropout = shape.heads, shape.dropout
         self.qkv = nn.Linear(shape.dim, 3 * shape.dim, bias=False)
         self.out = nn.Linear(shape.dim, shape.dim, bias=False)
 
-    def forward(self, x: torch.Tensor, positions: torch.Tensor, past: tuple[torch.Tensor, torch.Tensor] | None = None, seen: torch.Tensor | None = None,
+    def forward(self, x: torch.Tensor, where: Where, past: tuple[torch.Tensor, torch.Tensor] | None = None, seen: torch.Tensor | None = None,
                 visible: int | None = None) -> torch.Tensor:
         """[B, S, dim] -> [B, S, dim].
 
         Args:
-            positions: of the steps [S]; past: keys and values to write into and to read up to `visible` from; seen: which of those each step may see, bool
+            where: positions of the steps [S], and their cosines and sines where they are rotary; past: keys and values to write into and to read up to `visible` from; seen: which of those each step may see, bool
             [S, visible], None for all of them (or, without a past, for those up to itself).
         """
-        query, key, value = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        if self.rotary:
-            query, key = rotate(query, positions), rotate(key, positions)
+        (positions, turned), (query, key, value) = where, (heads := self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4))
+        if turned is not None:
+            query, key = _turned(heads[:2], *turned.to(heads.dtype))
         if past is not None:
             for kept, new in zip(past, (key, value)):
                 kept.index_copy_(2, positions, new.to(kept.dtype))
@@ -130,9 +129,9 @@ class Layer(nn.Module):
         self.widen = nn.Linear(shape.dim, shape.hidden, bias=False)
         self.narrow = nn.Linear(shape.hidden, shape.dim, bias=False)
 
-    def forward(self, x: torch.Tensor, positions: torch.Tensor, text: torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None, *past) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, where: Where, text: torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None, *past) -> torch.Tensor:
         """[B, S, dim] -> [B, S, dim]. `text` belongs to the first rows: features [B', L, dim], or the keys and values of them."""
-        x = x + self._dropped(self.self_attention(self.self_norm(x), positions, *past))
+        x = x + self._dropped(self.self_attention(self.self_norm(x), where, *past))
         if text is not None:
             text = self.cross_attention.read(text) if isinstance(text, torch.Tensor) else text
             told = len(text[0])
@@ -181,13 +180,13 @@ class Decoder(nn.Module):
 
     def forward(self, tokens: torch.Tensor, text: torch.Tensor | None = None) -> torch.Tensor:
         """Logits [B, K, S, cardinality] of what follows each of the steps of `tokens` [B, K, S], given the texts [B', L, dim] of the first rows."""
-        positions = torch.arange(tokens.shape[2], device=tokens.device)
-        x = self._embed(tokens, positions)
+        where = self._where(torch.arange(tokens.shape[2], device=tokens.device))
+        x = self._embed(tokens, where[0])
         for layer in self.layers:
             if self.checkpointing and torch.is_grad_enabled():
-                x = checkpoint(layer, x, positions, text, use_reentrant=False)
+                x = checkpoint(layer, x, where, text, use_reentrant=False)
             else:
-                x = layer(x, positions, text)
+                x = layer(x, where, text)
         return self._logits(x)
 
     def start(self, batch: int, longest: int, text: torch.Tensor | None = None) -> Cache:
@@ -218,26 +217,38 @@ class Decoder(nn.Module):
         return self._through(token, position, cache, seen, longest)
 
     def _through(self, tokens: torch.Tensor, positions: torch.Tensor, cache: Cache, seen: torch.Tensor | None, visible: int) -> torch.Tensor:
-        x = self._embed(tokens, positions)
+        x, where = self._embed(tokens, positions), self._where(positions)
         for number, layer in enumerate(self.layers):
             past = (cache.keys[number], cache.values[number])
-            x = layer(x, positions, cache.text[number] if cache.text else None, past, seen, visible)
+            x = layer(x, where, cache.text[number] if cache.text else None, past, seen, visible)
         return self._logits(x[:, -1:])
 
-    def _advance_by_one(self, tokens: torch.Tensor, cache: Cache) -> torch.Tensor:
+    def advance_rows(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: Cache) -> torch.Tensor:
+        """`advance` by one step [B, K, 1] where each row has a past of its own length [B]; the caller counts. A row may say its last step again to wait."""
+        return self._advance_by_one(tokens, cache, lengths)
+
+    def _advance_by_one(self, tokens: torch.Tensor, cache: Cache, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """`advance` on the CPU, where a small step takes longer to call than to compute: rows [B, dim], no module or copy that can be done without."""
         (batch, codebooks, _), dim, now = tokens.shape, self.shape.dim, cache.length
+        if lengths is None:
+            visible, seen, places = now + 1, None, cache.places[..., now, :]
+        else:
+            rows, visible, places = torch.arange(batch, device=tokens.device), int(lengths.max()) + 1, cache.places[..., lengths, :]
+            seen = (torch.arange(visible, device=tokens.device) <= lengths[:, None])[:, None, None]
+        cos, sin = (places if lengths is None else places[:, :, None, None, None]) if self.shape.rotary else (None, None)
         x = functional.embedding_bag(tokens[:, :, 0] + self.offsets, self.embedding, mode="sum")
         if not self.shape.rotary:
-            x = x + cache.places[now]
+            x = x + places
         for number, layer in enumerate(self.layers):
-            query, key, value = _product(_normal(x, layer.self_norm), layer.self_attention.qkv).view(batch, 3, self.shape.heads, 1, -1).unbind(1)
-            if self.shape.rotary:
-                query, key = (_turned(heads, *cache.places[:, now]) for heads in (query, key))
+            mixed = _product(_normal(x, layer.self_norm), layer.self_attention.qkv).view(batch, 3, self.shape.heads, 1, -1)
+            query, key, value = (*_turned(mixed[:, :2], cos, sin).unbind(1), mixed[:, 2]) if self.shape.rotary else mixed.unbind(1)
             keys, values = cache.keys[number], cache.values[number]
-            keys[:, :, now : now + 1] = key
-            values[:, :, now : now + 1] = value
-            mixed = functional.scaled_dot_product_attention(query, keys[:, :, : now + 1], values[:, :, : now + 1])
+            if lengths is None:
+                keys[:, :, now : now + 1] = key
+                values[:, :, now : now + 1] = value
+            else:
+                keys[rows, :, lengths], values[rows, :, lengths] = key[:, :, 0], value[:, :, 0]
+            mixed = functional.scaled_dot_product_attention(query, keys[:, :, :visible], values[:, :, :visible], seen)
             x = x + _product(mixed.reshape(batch, dim), layer.self_attention.out)
             if cache.text:
                 told, across = x[: len(cache.text[number][0])], layer.cross_attention
@@ -245,8 +256,12 @@ class Decoder(nn.Module):
                 mixed = functional.scaled_dot_product_attention(query, *cache.text[number])
                 told += _product(mixed.reshape(len(told), dim), across.out)
             x = x + _product(functional.gelu(_product(_normal(x, layer.norm), layer.widen)), layer.narrow)
-        cache.length = now + 1
+        if lengths is None:
+            cache.length = visible
         return _product(_normal(x, self.norm), self.head).view(batch, 1, codebooks, -1).transpose(1, 2)
+
+    def _where(self, positions: torch.Tensor) -> Where:
+        return positions, turns(positions, self.shape.dim // self.shape.heads) if self.shape.rotary else None
 
     def _embed(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         rows = (tokens + self.offsets[:, None]).transpose(1, 2)

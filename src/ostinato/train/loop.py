@@ -3,7 +3,7 @@
 A run folder holds `checkpoint.pt` (what is trained, optimiser, step), `events.jsonl` and, when done, `summary.json`. Whatever is random at step s is
 seeded by (seed, s), so nothing but weights and optimiser needs to be kept, and a run killed at any moment ends with the very weights of an
 undisturbed one: it goes on from the last checkpoint, in the middle of an epoch as anywhere, and events after it are dropped and written again.
-The learning rate rises linearly, then follows a cosine (Loshchilov & Hutter, 2017); AdamW with betas 0.9, 0.95.
+The learning rate rises linearly, then follows a cosine (Loshchilov & Hutter, 2017); optimisers are in train.optimizers.
 
 A batch is divided among the processes of a crew, and each share into micro-batches whose gradients add up, so the batch that counts stays what the plan says.
 When memory is short, the micro-batch is halved, everywhere, and the step done again; that is an event, not an end.
@@ -83,9 +83,11 @@ def train(task: Task, loop: Loop, plan: Schedule, folder: Path, told_to_stop: Ca
     """
     import torch
 
+    from ostinato.train.optimizers import optimizer_for
+
     torch.set_num_threads(plan.threads)
     folder.mkdir(parents=True, exist_ok=True)
-    optimizer = torch.optim.AdamW(_groups(task.model, loop.weight_decay), lr=plan.lr, betas=(0.9, 0.95))
+    optimizer = optimizer_for(task.model, loop, plan, method)
     average = Average(task.model, method.ema) if method and method.ema else None
     micro = (method.micro_batch if method else None) or plan.batch_size
     run = _Run(task, loop, plan, folder, crew, optimizer, average, min(micro, -(-plan.batch_size // crew.size)))
@@ -116,13 +118,6 @@ def train(task: Task, loop: Loop, plan: Schedule, folder: Path, told_to_stop: Ca
     if average:
         average.move_in()
     return _summary(folder, task, run.micro)
-
-
-def _groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay, gains and biases do not."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    return [{"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
-            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0}]
 
 
 def _step(run: _Run, rate: float, events: _Events) -> tuple[float, int]:

@@ -22,6 +22,10 @@ from ostinato.train.musicgen import SPLITS, prepare
 from ostinato.train.pieces import PiecesDataset
 
 
+#: Short windows are so much shorter, and so many more. Attention costs less, and a step sees more pieces (docs/log.md).
+SHORTER = 4
+
+
 @dataclass(frozen=True)
 class Words:
     """A batch: ids [B, S + 1], and what share of the loss each of the last S has [B, S]."""
@@ -52,7 +56,9 @@ class MidiTask:
     def batch(self, split: str, step: int) -> Words:
         """The batch of a step; the same whoever computes it, and however it is divided."""
         rng = np.random.default_rng([self.seed, SPLITS[split], step])
-        drawn = self.data[split].batch(rng, self.plan.batch_size, self.context, self.params.condition_dropout if split == "train" else 0.0)
+        short = SHORTER if split == "train" and rng.random() < self.params.short_windows else 1
+        dropout = self.params.condition_dropout if split == "train" else 0.0
+        drawn = self.data[split].batch(rng, short * self.plan.batch_size, self.context // short, dropout)
         counts = torch.from_numpy(drawn.counts[:, 1:])
         return Words(torch.from_numpy(drawn.ids), counts / counts.sum())
 

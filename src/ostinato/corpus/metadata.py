@@ -1,0 +1,127 @@
+"""Who wrote a MIDI file and which composition it is: from a table where there is one, from the file's place otherwise.
+
+Tables, anywhere below the folder, name files relative to themselves: `maestro-v*.csv` of MAESTRO, whose official split is kept; `metadata.csv` of ASAP;
+`metadata.csv` with the columns path, composer, genre, composition, of which all but path may be empty. POP909 is known by its folders. Without any, the
+first folder is the composer, and files that differ only in a version's suffix (`_v2`, `(1)`, `take 3`, `no_repeat`) are one composition.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ostinato.files import UserError
+
+log = logging.getLogger(__name__)
+
+SPLITS = {"train": "train", "validation": "valid", "test": "test"}
+OURS = ["path", "composer", "genre", "composition", "title"]
+#: What names of files and titles say of a version. ASAP has scores with and without their repeats.
+VERSION = re.compile(r"(?i)[ _.-]*\(\d+\)$|[ _.-]+(v|ver|version|take|perf|performance|copy)[ _.-]*\d+$|[ _-](no_)?(\w+_)?repeats?$|_no_trio$")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a file before it is read. `split` is an official one; files with the same `source` are of one recording."""
+
+    composition: str
+    composer: str | None = None
+    genre: str | None = None
+    split: str | None = None
+    source: str | None = None
+
+
+def known(folder: Path, paths: list[Path]) -> dict[Path, Known]:
+    """What is known of each file below `folder`. Raises UserError for a table of MAESTRO or ASAP that cannot be understood."""
+    tables: dict[Path, Known] = {}
+    for path in sorted(folder.rglob("*.csv")):
+        reader = MAESTRO if path.match("maestro-v*.csv") else _metadata(path) if path.name == "metadata.csv" else None
+        if reader:
+            tables |= {path.parent / name: what for name, what in _read(path, *reader)}
+    return {path: tables.get(path) or _pop909(path, folder) or by_place(path.relative_to(folder)) for path in paths}
+
+
+def by_place(path: Path) -> Known:
+    """What a path relative to the folder of all files says."""
+    place = PurePosixPath(path.as_posix()).with_suffix("")
+    composition = str(place.with_name(without_version(place.name)))
+    return Known(composition, place.parts[0] if len(place.parts) > 1 else None)
+
+
+def without_version(name: str) -> str:
+    """A name without its version's suffix, unless nothing would be left."""
+    return VERSION.sub("", name) or name
+
+
+def _pop909(path: Path, folder: Path) -> Known | None:
+    # 001/001.mid, and arrangements of the same song in 001/versions/
+    home = path.parent.parent if path.parent.name == "versions" else path.parent
+    if not re.fullmatch(r"\d{3}", home.name) or not (home / f"{home.name}.mid").is_file():
+        return None
+    return Known(f"pop909/{home.name}", None, "pop")
+
+
+Row = dict[str, str]
+Reader = tuple[list[str], Callable[[Row], Iterator[tuple[str, Known]]]]
+
+
+def _maestro(row: Row) -> Iterator[tuple[str, Known]]:
+    composer, title, split = row["canonical_composer"], row["canonical_title"], row["split"]
+    if split not in SPLITS:
+        raise UserError(f"split '{split}'; expected one of {', '.join(SPLITS)}")
+    yield row["midi_filename"], Known(f"{composer}/{title}", composer, "classical", SPLITS[split], row["midi_filename"])
+
+
+def _asap(row: Row) -> Iterator[tuple[str, Known]]:
+    composition = f"{row['composer']}/{without_version(row['title'])}"
+    source = row.get("maestro_midi_performance", "").removeprefix("{maestro}/") or None
+    yield row["midi_score"], Known(composition, row["composer"], "classical")
+    yield row["midi_performance"], Known(composition, row["composer"], "classical", None, source)
+
+
+def _ours(row: Row) -> Iterator[tuple[str, Known]]:
+    yield row["path"], Known(row.get("composition") or by_place(Path(row["path"])).composition, row.get("composer") or None, row.get("genre") or None)
+
+
+MAESTRO: Reader = (["canonical_composer", "canonical_title", "split", "midi_filename"], _maestro)
+ASAP: Reader = (["composer", "title", "midi_score", "midi_performance"], _asap)
+
+
+def _metadata(path: Path) -> Reader | None:
+    with _opened(path) as stream:
+        columns = next(csv.reader(stream), [])
+    if "path" in columns:
+        return ["path"], _ours
+    if "midi_performance" in columns:
+        return ASAP
+    log.warning("%s: columns are %s; expected %s, or those of ASAP; not used", path, ", ".join(columns), ", ".join(OURS))
+    return None
+
+
+def _read(path: Path, columns: list[str], entries: Callable[[Row], Iterator[tuple[str, Known]]]) -> Iterator[tuple[str, Known]]:
+    with _opened(path) as stream:
+        table = csv.DictReader(stream)
+        missing = [name for name in columns if name not in (table.fieldnames or [])]
+        if missing:
+            raise UserError(f"{path}: lacks the columns {', '.join(missing)}")
+        for row in table:
+            if any(row[name] is None for name in columns):
+                raise UserError(f"{path}: line {table.line_num} is cut short; expected {', '.join(columns)}")
+            try:
+                yield from entries(row)
+            except UserError as error:
+                raise UserError(f"{path}: line {table.line_num}: {error}") from None
+
+
+def _opened(path: Path):  # noqa: ANN202 - a context manager of text
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
+    import io
+
+    return io.StringIO(text, newline="")

@@ -1,0 +1,178 @@
+"""`ostinato pieces`: read every MIDI file, set aside what cannot be used, and give the rest a composition, a split and a shard.
+
+All that is one composition stands on one side: performances and versions by the tables of `metadata`, copies in other keys and tunes under other names by
+`kinship`. The split is a hash of the composition's name, so that a new piece moves no other; an official split is kept. Set aside, with a reason: `empty`,
+`unreadable`, `too_few_notes`, `duplicate` (the same notes, however loud and however late).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+from collections import defaultdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ostinato.corpus.check import write_set_aside
+from ostinato.corpus.guarded import guarded_map
+from ostinato.corpus.kinship import Families, onsets, pitches, same_onsets, same_tunes, sketch
+from ostinato.corpus.metadata import Known, known
+from ostinato.files import UserError, sha256, sidecar_path, write_jsonl, write_sidecar
+from ostinato.midi import EXTENSIONS, read_midi
+from ostinato.params import part
+from ostinato.params_midi import Pieces
+from ostinato.sections import Split
+
+#: Later is held back more; a piece that is kin to pieces of two official splits goes to the later.
+SPLITS = ("train", "valid", "test")
+#: A file said to last longer is broken (s).
+LONGEST = 24 * 3600
+Row = dict[str, Any]
+#: Path, reason, detail.
+Aside = tuple[str, str, str]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage's options."""
+    parser.add_argument("--params", required=True, help="section `midi.pieces`, as JSON")
+    parser.add_argument("--folder", type=Path, required=True, help="folder of MIDI files, with tables of metadata where there are any")
+    parser.add_argument("--out", type=Path, required=True, help="folder for pieces.jsonl and set_aside.tsv")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="files read at once; does not change the result")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the table of pieces and that of what was set aside. Raises UserError when no piece is left."""
+    params = part(Pieces, "midi.pieces", args.params)
+    paths = find(args.folder)
+    facts = known(args.folder, paths)
+    rows, aside = examine_all(paths, params.min_notes, args.jobs)
+    rows, duplicates = drop_duplicates(rows)
+    write_set_aside(args.out / "set_aside.tsv", sorted(aside + duplicates))
+    if not rows:
+        raise UserError(f"{args.folder}: none of {len(paths)} MIDI files can be used; the reasons are in {args.out / 'set_aside.tsv'}")
+    pieces = name_and_place(rows, facts, args.folder, params)
+    table = args.out / "pieces.jsonl"
+    write_jsonl(table, pieces)
+    # A folder that we made has a sidecar, through which lineage goes on; a folder of the user's may hold gigabytes of other files.
+    made = sidecar_path(args.folder).is_file()
+    write_sidecar(table, "pieces", [args.folder] if made else [row["path"] for row in pieces], params.model_dump())
+    print(summary(pieces, len(paths)))
+
+
+def summary(pieces: list[Row], files: int) -> str:
+    """A line on what was found."""
+    compositions = {split: len({row["composition"] for row in pieces if row["split"] == split}) for split in SPLITS}
+    parts = ", ".join(f"{split} {count}" for split, count in compositions.items())
+    hours, notes = sum(row["seconds"] for row in pieces) / 3600, sum(row["notes"] for row in pieces)
+    return f"{len(pieces)} pieces, {notes} notes, {hours:.1f} h; compositions: {parts}; {files - len(pieces)} files set aside"
+
+
+def find(folder: Path) -> list[Path]:
+    """All MIDI files below `folder`, sorted; hidden files and folders are left out. Raises UserError when there is none."""
+    if not folder.is_dir():
+        raise UserError(f"midi.pieces.folder: {folder}: " + ("not a folder" if folder.exists() else "no such folder"))
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    paths = sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    if not paths:
+        raise UserError(f"midi.pieces.folder: {folder}: no MIDI file in it; expected files ending in {', '.join(EXTENSIONS)}")
+    return paths
+
+
+def examine_all(paths: list[Path], min_notes: int, jobs: int) -> tuple[list[Row], list[Aside]]:
+    """Rows of the files that can be used, and of those that cannot."""
+    results = guarded_map(partial(examine, min_notes=min_notes), paths, jobs, dead)
+    return [result for result in results if isinstance(result, dict)], [result for result in results if isinstance(result, tuple)]
+
+
+def dead(path: Path) -> Aside:
+    """For a file at which the process that reads it dies."""
+    return str(path), "unreadable", "reading it crashes symusic"
+
+
+def examine(path: Path, min_notes: int) -> Row | Aside:
+    """What is in a MIDI file, or why it cannot be used."""
+    try:
+        piece = read_midi(path)
+    except UserError as error:
+        message = str(error).removeprefix(f"{path}: ")
+        return str(path), "empty" if not path.stat().st_size or "without notes" in message else "unreadable", message
+    if len(piece.notes) < min_notes:
+        return str(path), "too_few_notes", f"{len(piece.notes)} notes, midi.pieces.min_notes is {min_notes}"
+    if not piece.seconds < LONGEST:
+        return str(path), "unreadable", f"its last note would end after {piece.seconds / 3600:.0f} h"
+    return {"path": path, "programs": piece.programs, "notes": len(piece.notes), "seconds": round(piece.seconds, 2), "sha256": sha256(path),
+            "pitches": pitches(piece), "sketch": sketch(piece)}
+
+
+def drop_duplicates(rows: list[Row]) -> tuple[list[Row], list[Aside]]:
+    """Keep the first file of those with the same notes; rows for the others name it."""
+    kept, aside = [], []
+    alike: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        alike[row["pitches"]].append(row)
+    for group in alike.values():
+        different: list[tuple[Row, Any]] = []
+        for row in group:
+            times = onsets(read_midi(row["path"])) if len(group) > 1 else None
+            first = next((other for other, their in different if same_onsets(times, their)), None)
+            if first:
+                aside.append((str(row["path"]), "duplicate", f"same notes as {first['path']}"))
+            else:
+                different.append((row, times))
+        kept += [row for row, _ in different]
+    return kept, aside
+
+
+def name_and_place(rows: list[Row], facts: dict[Path, Known], folder: Path, params: Pieces) -> list[Row]:
+    """The table of pieces, sorted by id: kin become one composition, which goes to one split and one shard."""
+    families = Families()
+    recordings = {fact.source: fact.composition for fact in facts.values() if fact.split}
+    for fact in facts.values():
+        if fact.source in recordings:  # ASAP cut performances out of MAESTRO's
+            families.join(recordings[fact.source], fact.composition)
+    for one, other in same_tunes([row["sketch"] for row in rows], [facts[row["path"]].composition for row in rows]):
+        families.join(one, other)
+    members: defaultdict[Any, list[Row]] = defaultdict(list)
+    for row in rows:
+        members[families.head(facts[row["path"]].composition)].append(row)
+    ids = _ids(rows, folder)
+    pieces = []
+    for group in members.values():
+        for row, (composition, split) in zip(group, place([facts[row["path"]] for row in group], params.split)):
+            fact = facts[row["path"]]
+            pieces.append({key: row[key] for key in ("programs", "notes", "seconds", "sha256")} | {
+                "id": ids[row["path"]], "path": row["path"].as_posix(), "composer": fact.composer, "genre": fact.genre, "composition": composition,
+                "split": split, "shard": f"midi-{int(_share(f'shard {composition}') * params.shards):02d}"})
+    return sorted(pieces, key=lambda piece: piece["id"])
+
+
+def place(family: list[Known], split: Split) -> list[tuple[str, str]]:
+    """Composition and split of each piece of a family. Two official splits in a family are kept; it is then two compositions."""
+    official = [fact.split for fact in family if fact.split]
+    other = max(official, key=SPLITS.index) if official else None
+    sides = [fact.split or other for fact in family]
+    names = {side: min(fact.composition for fact, theirs in zip(family, sides) if theirs == side) for side in set(sides)}
+    return [(names[side], side or split_of(names[side], split)) for side in sides]
+
+
+def split_of(composition: str, split: Split) -> str:
+    """The split of a composition that no table gives one, from its name alone."""
+    point = _share(composition)
+    if point < split.test:
+        return "test"
+    return "valid" if point < split.test + split.valid else "train"
+
+
+def _share(name: str) -> float:
+    """A number in [0, 1) from a name."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:13], 16) / 16**13
+
+
+def _ids(rows: list[Row], folder: Path) -> dict[Path, str]:
+    """Paths relative to the folder without suffix, where that is unique."""
+    names: defaultdict[str, list[Path]] = defaultdict(list)
+    for row in rows:
+        names[row["path"].relative_to(folder).with_suffix("").as_posix()].append(row["path"])
+    return {path: name if len(paths) == 1 else path.relative_to(folder).as_posix() for name, paths in names.items() for path in paths}

@@ -1,0 +1,147 @@
+"""`ostinato compositions`: what the page plays of the MIDI track, each with a side file that says how to make it again.
+
+Every composer who is asked for gets, for each seed, a sample from nothing and the melody in their style; for the first seed also a held-out piece of theirs that is
+gone on from, and one with a gap that is filled. Where a composer has a model of their own, it is asked, and the pretrained one for samples to compare with.
+Each piece is composed on its own, as `ostinato compose` does with the same options. A model whose words cannot be held to a melody or a gap (see
+lm.constraints) makes the other kinds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ostinato.files import UserError, atomic, read_jsonl, write_sidecar
+from ostinato.params import part
+from ostinato.params_midi import Compositions
+
+PRETRAINED = "pretrained"
+MELODIES = "melodies"
+#: Kinds that hold the model to something.
+HELD = ("style", "infilling")
+#: Of an excerpt of `seconds`, this is the gap that is filled.
+GAP_SHARES = (0.4, 0.6)
+#: So much of a held-out piece is given to go on from, as a share of `seconds`.
+GIVEN_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Task:
+    """A demo to be made: by the model in a folder, from the held-out piece of a row of the table."""
+
+    name: str
+    kind: str
+    composer: str
+    model: Path
+    seed: int
+    row: dict[str, Any] = field(default_factory=dict)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage's options."""
+    parser.add_argument("--params", required=True, help="section `midi.demos`, as JSON")
+    parser.add_argument("--models", type=Path, nargs="+", required=True,
+                        help=f"folders of models; one named as a composer is theirs, one named {PRETRAINED} is for all others")
+    parser.add_argument("--pieces", type=Path, required=True, help="table of pieces, for what was held out")
+    parser.add_argument("--soundfont", help="left out: TimGM6mb")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the demos")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Compose, write and describe every demo."""
+    params: Compositions = part(Compositions, "midi.demos", args.params)
+    tasks = list(plan(params, args.models, read_jsonl(args.pieces)))
+    import torch
+
+    from ostinato.lm.compose_cli import read_melody, write_composition, write_wav
+    from ostinato.lm.constraints import is_plain
+    from ostinato.lm.midi_model import TOKENIZER_FILE, load_midi
+    from ostinato.lm.pretrained import LM_FILE
+    from ostinato.midi import write_midi
+
+    torch.set_num_threads(1)  # the pieces must not depend on how many cores a machine has
+    models = {folder: load_midi(folder) for folder in dict.fromkeys(task.model for task in tasks)}
+    tasks = [task for task in tasks if task.kind not in HELD or is_plain(models[task.model].tokenizer)]
+    melody, remark = read_melody(params.melody)
+    given = {}
+    with atomic(args.out) as folder:
+        folder.mkdir()
+        for task in tasks:
+            composition = make(task, models[task.model], melody, params)
+            write_composition(folder / f"{task.name}.mid", composition)
+            write_wav(folder / f"{task.name}.mid", composition.piece, args.soundfont)
+            if composition.melody is not None:  # as the model's grid has it: what is to be found again
+                write_midi(folder / MELODIES / f"{task.name}.mid", composition.melody)
+            given[task.name] = composition.given
+    for task in tasks:
+        inputs = [task.model / LM_FILE, task.model / TOKENIZER_FILE, *([Path(task.row["path"])] if task.row else [])]
+        for suffix in (".mid", ".wav"):
+            write_sidecar(args.out / f"{task.name}{suffix}", "compositions", inputs, params.model_dump(), task.seed,
+                          described(task, args.out) | {"given": given[task.name]})
+    print(f"{len(tasks)} compositions in {args.out}" + (f"; {remark}" if remark else ""))
+
+
+def described(task: Task, out: Path) -> dict[str, Any]:
+    """What a demo's sidecar says about it, in the folder of demos."""
+    return {"demo": task.name, "kind": task.kind, "composer": task.composer, "genre": None, "programs": None, "model": str(task.model),
+            "melody": str(out / MELODIES / f"{task.name}.mid") if task.kind == "style" else None, "piece": task.row.get("id")}
+
+
+def plan(params: Compositions, folders: list[Path], rows: list[dict[str, Any]]) -> Iterator[Task]:
+    """What to make. Raises UserError when a composer has neither a model of their own nor a pretrained one."""
+    named = {folder.name.lower(): folder for folder in folders}
+    for composer in params.composers:
+        own, shared = named.get(composer.lower()), named.get(PRETRAINED)
+        model = own or shared
+        if model is None:
+            raise UserError(f"--models: no model for {composer}; expected a folder named {composer} or {PRETRAINED}, got {', '.join(named)}")
+        for seed in params.seeds:
+            for kind in ("sample", "style"):
+                yield Task(f"{slug(composer)}-{kind}-s{seed}", kind, composer, model, seed)
+            if own and shared:
+                yield Task(f"{slug(composer)}-sample-{PRETRAINED}-s{seed}", "sample", composer, shared, seed)
+        row = heldout(rows, composer, params.seconds)
+        if row:
+            for kind in ("continuation", "infilling"):
+                yield Task(f"{slug(composer)}-{kind}-s{params.seeds[0]}", kind, composer, model, params.seeds[0], row)
+
+
+def heldout(rows: list[dict[str, Any]], composer: str, seconds: float) -> dict[str, Any] | None:
+    """A piece of a composer that no model has seen: the first that is long enough, else the longest; None where there is none."""
+    theirs = sorted((row for row in rows if row["split"] == "test" and (row["composer"] or "").lower() == composer.lower()), key=lambda row: row["id"])
+    return next((row for row in theirs if row["seconds"] >= seconds), max(theirs, key=lambda row: row["seconds"], default=None))
+
+
+def make(task: Task, model: Any, melody: Any, params: Compositions) -> Any:
+    """One composition. Raises UserError when the model wrote no note."""
+    from ostinato.lm.compose import Composition, accompany, go_on, infill, sample
+    from ostinato.lm.rows import Wish
+    from ostinato.lm.sampling import Sampling
+    from ostinato.midi import read_midi
+
+    how, wish = Sampling(params.temperature, 0, params.top_p, params.guidance), Wish(task.composer)
+    if task.kind == "sample":
+        composition = Composition(sample(model, [wish], params.seconds, how, task.seed)[0])
+    elif task.kind == "style":
+        composition = accompany(model, wish, melody, how, task.seed, params.particles)
+    else:
+        piece = read_midi(task.row["path"])
+        seconds = min(params.seconds, piece.seconds)
+        if task.kind == "continuation":
+            given = model.tokenizer.encode(piece.between(0, GIVEN_SHARE * seconds))
+            composition = go_on(model, wish, given, params.seconds - GIVEN_SHARE * seconds, how, task.seed)
+        else:
+            gap = tuple(share * seconds for share in GAP_SHARES)
+            composition = infill(model, wish, piece.between(0, seconds), gap, how, task.seed, params.particles)
+    if not len(composition.piece.notes):
+        raise UserError(f"{task.name}: {task.model} wrote no note in {params.seconds:g} s; train it for longer or take another seed")
+    return composition
+
+
+def slug(name: str) -> str:
+    """A name as part of a file's."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -1,0 +1,380 @@
+"""Pieces that are being written, a word at a time: where each is, and which words may come next.
+
+A `Draft` knows the order in which MidiTok says what falls on one onset: by program, its pedals before its notes, notes by pitch. So what it allows is what a
+tokenizer of plain words could have said, nothing twice, and every onset ends. `Around` keeps a melody, `Filling` a gap's two sides. `LooseDraft` is for other
+tokenizers (byte pairs, chords, rests, tempos): there it is known only that a pitch is followed by its velocity and its duration.
+
+Times are ticks of the tokenizer, from the piece's start; words are ids.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+
+from ostinato.dataset.tokens import NO_MUSIC, TIME, Tokenizer
+from ostinato.files import UserError
+from ostinato.midi import DRUMS, Piece
+
+PLAIN = ("TimeShift", "Pitch", "PitchDrum", "Velocity", "Duration", "Program", "Pedal", "PedalOff")
+#: What the next word belongs to: an onset; a program that was just named; a pitch; a pitch and its velocity.
+FREE, NAMED, PITCHED, STRUCK = range(4)
+#: Places in an onset: (program, what, pitch).
+OFF, ON, NOTE = range(3)
+FIRST, LAST = (-2, OFF, -1), (999, NOTE, 999)
+NEVER = 2**40
+
+
+def is_plain(tokenizer: Tokenizer) -> bool:
+    """Whether its words are those that a `Draft` knows."""
+    return not tokenizer.merges and set(tokenizer.kinds) <= {*PLAIN, *NO_MUSIC} and tokenizer.clock == "seconds"
+
+
+def require_plain(tokenizer: Tokenizer, what: str) -> None:
+    """Raise UserError where words cannot be held to constraints."""
+    if not is_plain(tokenizer):
+        has = sorted({*tokenizer.kinds} - {*PLAIN, *NO_MUSIC}) + ["byte pairs"] * tokenizer.merges + [f"clock '{tokenizer.clock}'"]
+        raise UserError(f"{what} needs a model of single words with clock 'seconds' and without BPE, chords, rests, metres and tempos; "
+                        f"this one has {', '.join(has)}; train one with midi.tokens as params.yaml has it")
+
+
+class Words:
+    """What single words do, by id, and sets of them as masks."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer, self.kinds = tokenizer, tokenizer.kinds
+        self.kind = self.kinds.tolist()
+        sets = {kind: self.kinds == kind for kind in PLAIN}
+        self.shift, self.velocity, self.duration = (sets[kind] for kind in ("TimeShift", "Velocity", "Duration"))
+        self.program, self.pedal_on, self.pedal_off = (sets[kind] for kind in ("Program", "Pedal", "PedalOff"))
+        self.pitched, self.drums = sets["Pitch"], sets["PitchDrum"]
+        self.end = np.arange(len(self.kinds)) == tokenizer.end
+        timed = np.isin(self.kinds, (*TIME, "Duration"))
+        self.ticks = np.where(timed, np.round(np.nan_to_num(tokenizer.values) / tokenizer.tick_seconds), 0).astype(np.int64)
+        self.value = np.where(timed | np.isnan(tokenizer.values), -9, tokenizer.values).astype(np.int64)
+        self.names_programs = bool(self.program.any())
+        self.shifts, self.durations = (ids[np.argsort(self.ticks[ids], kind="stable")] for ids in map(np.flatnonzero, (self.shift, self.duration)))
+        steps = self.ticks[self.shifts]
+        #: After a shift, MidiTok says another one only if together they are less than the next longer shift.
+        self.chained = np.full(len(self.kinds), NEVER)
+        self.chained[self.shifts[:-1]] = np.diff(steps)
+        self.lowest = int(self.value[self.pitched].min()) if self.pitched.any() else 0
+        self.highest = int(self.value[self.pitched].max()) if self.pitched.any() else 0
+
+    def shift_towards(self, ticks: int) -> int:
+        """The first of the words that move time by `ticks`: the longest that does not pass."""
+        return int(self.shifts[np.searchsorted(self.ticks[self.shifts], ticks, "right") - 1])
+
+    def longest_duration(self, ticks: int) -> int:
+        """The longest duration of at most so many ticks, or the shortest there is."""
+        return int(self.durations[max(0, np.searchsorted(self.ticks[self.durations], ticks, "right") - 1)])
+
+    def onsets(self, ids: np.ndarray) -> np.ndarray:
+        """When each word falls, ticks; a shift's is where it arrives."""
+        return np.cumsum(self.ticks[ids] * self.shift[ids])
+
+
+class Draft:
+    """A piece of plain words. It ends with the end word, said after `least` ticks, or once time comes to `stop`."""
+
+    def __init__(self, words: Words, programs: set[int] | None = None, least: int = 0, stop: int = NEVER) -> None:
+        self.of, self.least, self.stop = words, least, stop
+        self.named = words.program & np.isin(words.value, sorted(programs)) if programs else words.program
+        self.pedals_on = words.pedal_on & np.isin(words.value, sorted(programs)) if programs else words.pedal_on
+        self.words: list[int] = []
+        self.now, self.phase, self.place, self.chain, self.moved = 0, FREE, FIRST, NEVER, False
+        self.program = None if words.names_programs else 0
+        self.pitch = self.loudness = 0
+        self.notes: list[tuple[int, int, int, int, int]] = []  # start, end, pitch, velocity, program
+        self.down: dict[int, int] = {}
+        self.pedals: list[tuple[int, int, int]] = []
+        self.done, self.milestone = False, 0
+
+    def copy(self) -> Draft:
+        """One that goes its own way."""
+        other = copy.copy(self)
+        other.words, other.notes, other.pedals, other.down = self.words[:], self.notes[:], self.pedals[:], dict(self.down)
+        return other
+
+    def given(self, words: np.ndarray) -> None:
+        """Begin with these words; what is new comes at a later onset."""
+        for word in words:
+            Draft.say(self, int(word))
+        if len(words):
+            self.place = LAST
+
+    # what may come
+
+    def allowed(self) -> np.ndarray:
+        """Which words may come next, bool [words]; never none."""
+        if self.phase == PITCHED:
+            return self.of.velocity
+        if self.phase == STRUCK:
+            return self.lengths()
+        if self.phase == NAMED:
+            mask = self.pitches(self.program)
+        else:
+            mask = self.moves() & (self.of.ticks < self.chain) | self.sounds()
+            if self.may_end():
+                mask |= self.of.end
+        return mask if mask.any() else self.rescue()
+
+    def sounds(self) -> np.ndarray:
+        """Words that begin something at this onset."""
+        of, (program, what, _) = self.of, self.place
+        mask = self.pitches(self.program) if self.program is not None and (self.program, NOTE) >= (program, what) else np.zeros(len(of.kind), bool)
+        mask |= self.named & ((of.value > program) | ((of.value == program) & (what < NOTE))) & (of.value != self.program)
+        if len(self.down) or of.pedal_on.any():
+            down = np.isin(of.value, list(self.down))
+            mask |= of.pedal_off & down & (of.value > program)
+            mask |= self.pedals_on & ~down & ((of.value > program) | ((of.value == program) & (what < ON)))
+        return mask
+
+    def pitches(self, program: int | None) -> np.ndarray:
+        """Pitches that `program` may play at this onset."""
+        mask = self.of.drums if program == DRUMS else self.of.pitched
+        return mask & (self.of.value > self.place[2]) if self.place[:2] == (program, NOTE) else mask.copy()
+
+    def lengths(self) -> np.ndarray:
+        """Durations of the note that was begun."""
+        return self.of.duration
+
+    def moves(self) -> np.ndarray:
+        """Shifts of time."""
+        return self.of.shift
+
+    def may_end(self) -> bool:
+        """Whether the piece may be over: never right after a shift."""
+        return self.now >= self.least and not self.moved and bool(self.notes)
+
+    def rescue(self) -> np.ndarray:
+        """What may come where nothing fits: time moves."""
+        mask = self.moves()
+        return mask if mask.any() else self.of.end
+
+    # what came
+
+    def say(self, word: int) -> None:
+        """Go on by a word."""
+        self.words.append(word)
+        kind, value = self.of.kind[word], int(self.of.value[word])
+        if kind == "TimeShift":
+            ticks = int(self.of.ticks[word])
+            self.now, self.place, self.moved = self.now + ticks, FIRST, True
+            self.chain = min(self.chain - ticks, int(self.of.chained[word]))
+            self.done |= self.now >= self.stop
+            return
+        self.chain, self.moved = NEVER, False
+        if kind in ("Pitch", "PitchDrum"):
+            self.pitch, self.phase, self.place = value, PITCHED, (self.program, NOTE, value)
+        elif kind == "Velocity":
+            self.loudness, self.phase = value, STRUCK
+        elif kind == "Duration":
+            self.phase = FREE
+            self.notes.append((self.now, self.now + int(self.of.ticks[word]), self.pitch, self.loudness, self.program))
+        elif kind == "Program":
+            self.program, self.phase = value, NAMED
+        elif kind == "Pedal":
+            self.place = (value, ON, -1)
+            self.down.setdefault(value, self.now)
+        elif kind == "PedalOff":
+            self.place = (value, OFF, -1)
+            if value in self.down:
+                self.pedals.append((self.down.pop(value), self.now, value))
+        else:
+            self.done = True
+
+    def piece(self, first: int = 0, end: float = np.inf) -> Piece:
+        """The notes from the `first` on, and all pedals, in seconds; nothing sounds beyond `end` seconds. A key struck again ends the note it held."""
+        tick = self.of.tokenizer.tick_seconds
+        last = max((note[1] for note in self.notes), default=0)
+        pedals = self.pedals + [(start, max(last, start + 1), program) for program, start in self.down.items()]
+        notes = [(start * tick, min(stop * tick, end), *rest) for start, stop, *rest in released(self.notes)[first:] if start * tick < end]
+        return Piece.of(notes, [(start * tick, min(stop * tick, end), program) for start, stop, program in pedals if start * tick < end])
+
+
+def released(notes: list[tuple[int, int, int, int, int]]) -> list[tuple[int, int, int, int, int]]:
+    """Notes in their order, each ended where its key is struck again: a MIDI file cannot hold one note twice."""
+    result, held = [], {}
+    for number, (start, end, pitch, velocity, program) in enumerate(notes):
+        before = held.get((program, pitch))
+        if before is not None and result[before][0] < start < result[before][1]:
+            result[before] = (result[before][0], start, *result[before][2:])
+        result.append((start, end, pitch, velocity, program))
+        held[program, pitch] = number
+    return result
+
+
+@dataclass(frozen=True)
+class Line:
+    """A melody in ticks, each array [notes]: when a note starts and ends, its pitch, the word of its duration."""
+
+    starts: np.ndarray
+    ends: np.ndarray
+    pitches: np.ndarray
+    durations: np.ndarray
+
+    @property
+    def end(self) -> int:
+        """When its last note ends."""
+        return int(self.ends.max())
+
+
+class Around(Draft):
+    """Music around a melody that is played by `lead`: every note of it at its time and for its length, nothing above it while it sounds, nothing after it.
+
+    A milestone is a note of the melody said.
+    """
+
+    def __init__(self, words: Words, line: Line, lead: int, programs: set[int] | None = None) -> None:
+        super().__init__(words, programs)
+        self.line, self.lead, self.said = line, lead, 0
+        self.leading, self.melody_notes = False, []
+
+    def copy(self) -> Around:
+        """One that goes its own way."""
+        other = super().copy()
+        other.melody_notes = self.melody_notes[:]
+        return other
+
+    @property
+    def due(self) -> bool:
+        """Whether a note of the melody is to be said at this onset."""
+        return self.said < len(self.line.starts) and self.line.starts[self.said] == self.now
+
+    def ceiling(self) -> int:
+        """The lowest note of the melody that sounds: what is not the melody stays below."""
+        sounding = (self.line.starts <= self.now) & (self.line.ends > self.now)
+        return int(self.line.pitches[sounding].min()) if sounding.any() else 999
+
+    def moves(self) -> np.ndarray:
+        """Shifts that do not pass the melody's next note, or its end."""
+        if self.due:
+            return np.zeros(len(self.of.kind), bool)
+        limit = self.line.starts[self.said] if self.said < len(self.line.starts) else self.line.end - 1
+        return self.of.shift & (self.of.ticks <= limit - self.now)
+
+    def sounds(self) -> np.ndarray:
+        """Below the melody; before its note while that is due."""
+        mask, of = super().sounds(), self.of
+        if self.ceiling() <= of.lowest:
+            mask &= ~of.program | (of.value == DRUMS) | ((of.value == self.lead) & self.due)
+        if self.due:
+            mask &= ~(of.program | of.pedal_on | of.pedal_off) | (of.value <= self.lead)
+            if (self.program or 0) > self.lead:
+                mask &= ~of.pitched
+            if of.names_programs and self.place[:2] < (self.lead, NOTE) and self.program != self.lead:
+                mask |= of.program & (of.value == self.lead)
+        return mask
+
+    def pitches(self, program: int | None) -> np.ndarray:
+        """Those below the melody, and its own note where that is due."""
+        mask = super().pitches(program)
+        if program == DRUMS:
+            return mask
+        mask &= self.of.value < self.ceiling()
+        if self.due and program == self.lead:
+            mask |= self.of.pitched & (self.of.value == self.line.pitches[self.said])
+        return mask
+
+    def lengths(self) -> np.ndarray:
+        """The melody's own, or those that end before the melody comes as low."""
+        if self.leading:
+            return np.arange(len(self.of.kind)) == self.line.durations[self.said]
+        if self.program == DRUMS:
+            return self.of.duration
+        coming = self.line.starts[(self.line.starts > self.now) & (self.line.pitches <= self.pitch)]
+        return self.of.duration & (self.of.ticks <= coming[0] - self.now) if len(coming) else self.of.duration
+
+    def may_end(self) -> bool:
+        """After the melody."""
+        return self.said == len(self.line.starts) and not self.moved
+
+    def say(self, word: int) -> None:
+        """Go on by a word; see which note is the melody's."""
+        if self.phase in (FREE, NAMED) and self.due and self.program == self.lead and self.of.pitched[word]:
+            self.leading = self.of.value[word] == self.line.pitches[self.said]
+        super().say(word)
+        if self.phase == FREE and self.leading:
+            self.melody_notes.append(self.notes.pop())
+            self.said, self.milestone, self.leading = self.said + 1, self.milestone + 1, False
+
+
+class Filling(Draft):
+    """What fills the ticks from `start` to `stop` between what is given; then says what comes `after` it, the first of it at tick `arrives`, to be weighed by.
+
+    Say `given` first. No key is struck that a note of the given holds, and none is held that the given needs: `kept` are the given notes' programs, pitches,
+    starts and ends, int64 [notes, 4].
+    """
+
+    def __init__(self, words: Words, gap: tuple[int, int], after: np.ndarray, arrives: int, kept: np.ndarray, programs: set[int] | None = None) -> None:
+        super().__init__(words, programs)
+        (self.start, self.leaves), self.after, self.arrives, self.kept = gap, after, arrives, kept
+        self.old, self.forced = 0, None
+
+    def given(self, words: np.ndarray) -> None:
+        """What is before the gap."""
+        super().given(words)
+        self.old = len(self.notes)
+        self.pedals, self.down = [], dict.fromkeys(self.down, self.start)
+
+    def allowed(self) -> np.ndarray:
+        """The words after the gap, once there; as a draft before."""
+        return np.arange(len(self.of.kind)) == self.forced[0] if self.forced else super().allowed()
+
+    def moves(self) -> np.ndarray:
+        """Shifts into the gap and in it; out of it only to where the given goes on, and not before there is a note."""
+        of, landing = self.of, self.now + self.of.ticks
+        mask = of.shift & (landing >= self.start) & (landing < self.leaves)
+        ids = np.arange(len(of.kind))
+        if self.now < self.start:
+            mask |= ids == of.shift_towards(self.start - self.now)
+        elif len(self.after) and len(self.notes) > self.old:
+            mask |= ids == of.shift_towards(self.arrives - self.now)
+        return mask
+
+    def sounds(self) -> np.ndarray:
+        """Nothing outside of the gap."""
+        return super().sounds() if self.start <= self.now < self.leaves else np.zeros(len(self.of.kind), bool)
+
+    def pitches(self, program: int | None) -> np.ndarray:
+        """All but keys that are held."""
+        held = (self.kept[:, 0] == program) & (self.kept[:, 2] <= self.now) & (self.kept[:, 3] > self.now)
+        mask = super().pitches(program)
+        free = mask & ~np.isin(self.of.value, self.kept[held, 1])
+        return free if free.any() else mask
+
+    def lengths(self) -> np.ndarray:
+        """Those that end before the given needs the key."""
+        mine = (self.kept[:, 0] == self.program) & (self.kept[:, 1] == self.pitch) & (self.kept[:, 2] > self.now)
+        return self.of.duration & (self.of.ticks <= self.kept[mine, 2].min() - self.now) if mine.any() else self.of.duration
+
+    def may_end(self) -> bool:
+        """Where nothing follows and something was said."""
+        return not len(self.after) and len(self.notes) > self.old and not self.moved
+
+    def say(self, word: int) -> None:
+        """Go on by a word."""
+        if self.forced:
+            self.words.append(self.forced.pop(0))
+            self.done = not self.forced
+            return
+        super().say(word)
+        if len(self.after) and self.now == self.arrives:
+            self.forced = self._following()
+
+    def _following(self) -> list[int]:
+        """The words after the gap with the program named where it is another than the one that plays, and not where it is the same."""
+        of, after = self.of, [int(word) for word in self.after]
+        first = next((i for i, word in enumerate(after) if of.program[word]), None)
+        if first is not None and of.value[after[first]] == self.program:
+            del after[first]
+        return after
+
+    def filling(self) -> Piece:
+        """What was made, in seconds; pedals that are still down end with the gap."""
+        tick = self.of.tokenizer.tick_seconds
+        held = [(start, self.leaves, program) for program, start in self.down.items()]
+        return Piece.of(self.piece(self.old).notes, [(start * tick, end * tick, program) for start, end, program in (*self.pedals, *held) if end > start])

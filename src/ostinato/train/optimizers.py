@@ -1,0 +1,63 @@
+"""Optimisers: AdamW (Loshchilov & Hutter, 2019), or Muon (Jordan et al., 2024) for the matrices of the layers with AdamW for all else.
+
+Muon makes a step's momentum orthogonal, with steps as large as AdamW's (Liu et al., 2025), so both take one learning rate. In short trainings from nothing it
+needs about half the steps (docs/benchmarks.md).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ostinato.sections import Loop, Method, Schedule
+
+BETAS = (0.9, 0.95)
+
+
+def optimizer_for(model: Any, loop: Loop, plan: Schedule, method: Method | None) -> Any:
+    """The optimiser of what is trained of a model."""
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    if method is None or method.optimizer == "adamw":
+        return torch.optim.AdamW(groups(list(trained.values()), loop.weight_decay), lr=plan.lr, betas=BETAS)
+    inner = [p for name, p in trained.items() if p.ndim == 2 and ".layers." in f".{name}"]
+    rest = [p for name, p in trained.items() if not (p.ndim == 2 and ".layers." in f".{name}")]
+    return Together(torch.optim.Muon(inner, lr=plan.lr, weight_decay=loop.weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
+                    torch.optim.AdamW(groups(rest, loop.weight_decay), lr=plan.lr, betas=BETAS))
+
+
+def groups(trained: list[torch.nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices decay, gains and biases do not."""
+    return [{"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
+            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0}]
+
+
+class Together:
+    """Several optimisers as one."""
+
+    def __init__(self, *optimizers: torch.optim.Optimizer) -> None:
+        self.optimizers = optimizers
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Those of all."""
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none)
+
+    def step(self) -> None:
+        """One step of each."""
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """States of all."""
+        return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what `state_dict` gave."""
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
