@@ -15,6 +15,10 @@ from ostinato.lm.midi_model import build_midi, load_midi
 from ostinato.midi import Piece, write_midi
 from ostinato.params import load
 from ostinato.params_midi import Studied
+from ostinato.sections import Loop, Schedule
+from ostinato.train.loop import Preempted
+from ostinato.train.loop import train as loop_train
+from ostinato.train.midigpt import MidiTask
 from project import ROOT
 
 MIDI = load(ROOT / "params.yaml").midi
@@ -66,6 +70,22 @@ def test_a_composers_model_begins_with_the_pretrained_one(words, pretrained, tmp
     assert (tmp_path / "Up/adapter/adapter_model.safetensors").is_file()
     assert not torch.equal(model.decoder.layers[0].widen.weight, base.decoder.layers[0].widen.weight)
     assert torch.equal(model.decoder.embedding, base.decoder.embedding)  # adapters alone were trained
+
+
+def test_stopped_in_the_middle_it_ends_with_the_same_weights(words, tmp_path):
+    loop = Loop.model_validate({key: getattr(MIDI.train, key) for key in Loop.model_fields} | {"checkpoint_every": 5})
+    plan, answers = Schedule.model_validate(PLAN | {"steps": 12}), iter([False] * 6 + [True])
+
+    def run(folder, told_to_stop=lambda: False):
+        task = MidiTask(SMALL, MIDI.augmentation, loop, MIDI.train.method, plan, words / "tokenizer.json", sorted(words.glob("*.npy")), None, None)
+        loop_train(task, loop, plan, folder, told_to_stop, MIDI.train.method)
+        return task.model.state_dict()
+
+    assert MIDI.train.method.optimizer == "muon"
+    whole = run(tmp_path / "whole")
+    with pytest.raises(Preempted):
+        run(tmp_path / "stopped", lambda: next(answers))
+    assert all(torch.equal(value, whole[name]) for name, value in run(tmp_path / "stopped").items())
 
 
 def test_bfloat16_and_threads_of_loading_leave_the_words_alone(words, tmp_path):

@@ -87,7 +87,7 @@ class Studies(Studied):
 class Compositions(Section):
     """What is composed for the page."""
 
-    composers: list[str] = Field(description="who is asked for; in their own model where they have one")
+    composers: list[str] = Field(description="who is asked for, in their own model where they have one; []: nobody in particular")
     seeds: list[int] = Field(min_length=1)
     seconds: Seconds = Field(description="length, seconds")
     temperature: Annotated[float, Field(gt=0)]

@@ -116,7 +116,7 @@ rule finetune:
     shell:
         "ostinato midi-train --name {wildcards.composer:q} --composer {wildcards.composer:q} --params {params.section:q} --model {params.model:q} "
         "--augmentation {params.augmentation:q} --plan {params.plan:q} --launch {resources.launch:q} --tokens results/midi/tokens "
-        "--init results/midi/models/pretrained --runs results/runs --out results/midi/models/{wildcards.composer:q} 2>&1 | tee -i {log}"
+        "--init results/midi/models/pretrained --runs results/runs --out results/midi/models/{wildcards.composer:q} 2>&1 | tee -i {log:q}"
 
 
 rule compositions:

@@ -139,15 +139,17 @@ def _parse(source: Source) -> Any:
 
 def sounding(score: Any, program: int) -> list[tuple[float, float, int, int, int]]:
     """A music21 score's notes as rows of midi.NOTE."""
+    from music21 import bar, repeat
     from music21.exceptions21 import Music21Exception
 
     rows = set()
     for voice in score.parts or [score]:
-        try:
-            voice = voice.expandRepeats()
-        except Music21Exception:  # repeats that do not fit: as it is written
-            pass
-        for note in voice.stripTies().flatten().notes:
+        if any(voice.recurse().getElementsByClass((bar.Repeat, repeat.RepeatExpression))):
+            try:
+                voice = voice.expandRepeats()
+            except Music21Exception as error:  # repeats that do not fit: as it is written
+                log.info("repeats are not played (%s)", error)
+        for note in voice.stripTies(inPlace=False).flatten().notes:
             start, length = float(note.offset), float(note.quarterLength)
             if length > 0 and hasattr(note, "pitches"):  # grace notes take no time, percussion has no pitch
                 rows |= {(start * BEAT_SECONDS, (start + SOUNDING * length) * BEAT_SECONDS, pitch.midi, VELOCITY, program) for pitch in note.pitches}

@@ -1,6 +1,6 @@
 """`ostinato compositions`: what the page plays of the MIDI track, each with a side file that says how to make it again.
 
-Every composer who is asked for gets, for each seed, a sample from nothing and the melody in their style; for the first seed also a held-out piece of theirs that is
+Every composer who is asked for (with none, anyone) gets, for each seed, a sample from nothing and the melody in their style; for the first seed also a held-out piece of theirs that is
 gone on from, and one with a gap that is filled. Where a composer has a model of their own, it is asked, and the pretrained one for samples to compare with.
 Each piece is composed on its own, as `ostinato compose` does with the same options. A model whose words cannot be held to a melody or a gap (see
 lm.constraints) makes the other kinds.
@@ -35,7 +35,7 @@ class Task:
 
     name: str
     kind: str
-    composer: str
+    composer: str | None
     model: Path
     seed: int
     row: dict[str, Any] = field(default_factory=dict)
@@ -94,25 +94,25 @@ def described(task: Task, out: Path) -> dict[str, Any]:
 def plan(params: Compositions, folders: list[Path], rows: list[dict[str, Any]]) -> Iterator[Task]:
     """What to make. Raises UserError when a composer has neither a model of their own nor a pretrained one."""
     named = {folder.name.lower(): folder for folder in folders}
-    for composer in params.composers:
-        own, shared = named.get(composer.lower()), named.get(PRETRAINED)
-        model = own or shared
+    for composer in params.composers or [None]:
+        own, shared = named.get(composer.lower()) if composer else None, named.get(PRETRAINED)
+        model, who = own or shared, composer or "anyone"
         if model is None:
-            raise UserError(f"--models: no model for {composer}; expected a folder named {composer} or {PRETRAINED}, got {', '.join(named)}")
+            raise UserError(f"--models: no model for {who}; expected a folder named {who} or {PRETRAINED}, got {', '.join(named)}")
         for seed in params.seeds:
             for kind in ("sample", "style"):
-                yield Task(f"{slug(composer)}-{kind}-s{seed}", kind, composer, model, seed)
+                yield Task(f"{slug(who)}-{kind}-s{seed}", kind, composer, model, seed)
             if own and shared:
-                yield Task(f"{slug(composer)}-sample-{PRETRAINED}-s{seed}", "sample", composer, shared, seed)
+                yield Task(f"{slug(who)}-sample-{PRETRAINED}-s{seed}", "sample", composer, shared, seed)
         row = heldout(rows, composer, params.seconds)
         if row:
             for kind in ("continuation", "infilling"):
-                yield Task(f"{slug(composer)}-{kind}-s{params.seeds[0]}", kind, composer, model, params.seeds[0], row)
+                yield Task(f"{slug(who)}-{kind}-s{params.seeds[0]}", kind, composer, model, params.seeds[0], row)
 
 
-def heldout(rows: list[dict[str, Any]], composer: str, seconds: float) -> dict[str, Any] | None:
-    """A piece of a composer that no model has seen: the first that is long enough, else the longest; None where there is none."""
-    theirs = sorted((row for row in rows if row["split"] == "test" and (row["composer"] or "").lower() == composer.lower()), key=lambda row: row["id"])
+def heldout(rows: list[dict[str, Any]], composer: str | None, seconds: float) -> dict[str, Any] | None:
+    """A piece of a composer (None: anyone's) that no model has seen: the first that is long enough, else the longest; None where there is none."""
+    theirs = sorted((row for row in rows if row["split"] == "test" and composer in (None, row["composer"])), key=lambda row: row["id"])
     return next((row for row in theirs if row["seconds"] >= seconds), max(theirs, key=lambda row: row["seconds"], default=None))
 
 
