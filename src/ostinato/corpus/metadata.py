@@ -8,6 +8,7 @@ first folder is the composer, and files that differ only in a version's suffix (
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -92,8 +93,7 @@ ASAP: Reader = (["composer", "title", "midi_score", "midi_performance"], _asap)
 
 
 def _metadata(path: Path) -> Reader | None:
-    with _opened(path) as stream:
-        columns = next(csv.reader(stream), [])
+    columns = next(csv.reader(_opened(path)), [])
     if "path" in columns:
         return ["path"], _ours
     if "midi_performance" in columns:
@@ -103,25 +103,21 @@ def _metadata(path: Path) -> Reader | None:
 
 
 def _read(path: Path, columns: list[str], entries: Callable[[Row], Iterator[tuple[str, Known]]]) -> Iterator[tuple[str, Known]]:
-    with _opened(path) as stream:
-        table = csv.DictReader(stream)
-        missing = [name for name in columns if name not in (table.fieldnames or [])]
-        if missing:
-            raise UserError(f"{path}: lacks the columns {', '.join(missing)}")
-        for row in table:
-            if any(row[name] is None for name in columns):
-                raise UserError(f"{path}: line {table.line_num} is cut short; expected {', '.join(columns)}")
-            try:
-                yield from entries(row)
-            except UserError as error:
-                raise UserError(f"{path}: line {table.line_num}: {error}") from None
+    table = csv.DictReader(_opened(path))
+    missing = [name for name in columns if name not in (table.fieldnames or [])]
+    if missing:
+        raise UserError(f"{path}: lacks the columns {', '.join(missing)}")
+    for row in table:
+        if any(row[name] is None for name in columns):
+            raise UserError(f"{path}: line {table.line_num} is cut short; expected {', '.join(columns)}")
+        try:
+            yield from entries(row)
+        except UserError as error:
+            raise UserError(f"{path}: line {table.line_num}: {error}") from None
 
 
-def _opened(path: Path):  # noqa: ANN202 - a context manager of text
+def _opened(path: Path) -> io.StringIO:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
-    import io
-
-    return io.StringIO(text, newline="")

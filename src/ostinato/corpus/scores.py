@@ -1,8 +1,8 @@
 """The embedded MIDI corpus: scores that the music21 wheel brings, converted once.
 
-music21 reads them (Cuthbert & Ariza, 2010); what is taken of a score are its sounding notes, ties joined, repeats played where they are well-formed. Scores say
-what is played, not how: all have 120 quarters a minute and one loudness. Voices are played by the programs of their collection.
-A score that music21 cannot read is listed and left out.
+music21 reads them (Cuthbert & Ariza, 2010); what is taken of a score are its sounding notes, ties joined, repeats played where they are well-formed, and its
+tempo; where it has none, 120 quarters a minute. All is equally loud. Voices are played by the programs of their collection: scores name instruments seldom, and
+then often wrongly. Scores that cannot be read, or have other than the voices expected, are listed in set_aside.tsv.
 """
 
 from __future__ import annotations
@@ -10,57 +10,59 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import logging
 import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ostinato.corpus.check import write_set_aside
 from ostinato.files import UserError, atomic, write_sidecar, write_text
-from ostinato.midi import BEAT_SECONDS, Piece, write_midi
+from ostinato.midi import Piece, write_midi
 from ostinato.params import part
 from ostinato.params_midi import Pieces
 
-log = logging.getLogger(__name__)
-VELOCITY = 80
-#: Part of a note's length that sounds, so that repeated notes are heard apart.
-SOUNDING = 0.95
 COLUMNS = ("path", "composer", "genre", "composition", "title")
 
 
 @dataclass(frozen=True)
 class Collection:
-    """Scores of one kind: where they lie in the wheel (in an .abc of several tunes, each is a score), whose they are, and General MIDI's program for them."""
+    """Scores of one kind: where they lie in the wheel (in an .abc of several tunes, each is a score), whose they are, General MIDI's programs for their voices
+    (the last for all further), and how many voices they must have."""
 
     name: str
     pattern: str
     composer: str | None
     genre: str
-    program: int
+    programs: tuple[int, ...]
+    voices: range
 
 
+MANY, STRINGS = range(1, 100), (40, 40, 41, 42)
 COLLECTIONS = (
-    Collection("bach", "bach/bwv*.mxl", "Bach", "chorale", 19),
-    Collection("palestrina", "palestrina/*.krn", "Palestrina", "mass", 52),
-    Collection("monteverdi", "monteverdi/*.mxl", "Monteverdi", "madrigal", 52),
-    Collection("fiddle", "ryansMammoth/*.abc", None, "fiddle tune", 40),
-    Collection("irish", "oneills1850/*.abc", None, "irish tune", 72),
-    Collection("chinese", "essenFolksong/han*.abc", None, "chinese song", 73),
+    Collection("bach", "bach/bwv*.*", "Bach", "chorale", (19,), range(4, 7)),
+    Collection("palestrina", "palestrina/*.krn", "Palestrina", "mass", (52,), range(3, 9)),
+    Collection("monteverdi", "monteverdi/madrigal.*[0-9].mxl", "Monteverdi", "madrigal", (52,), range(3, 9)),
+    Collection("mozart", "mozart/*/movement?.mxl", "Mozart", "string quartet", STRINGS, range(4, 5)),
+    Collection("fiddle", "ryansMammoth/*.abc", None, "fiddle tune", (40,), MANY),
+    Collection("irish", "oneills1850/*.abc", None, "irish tune", (78,), MANY),
+    Collection("chinese", "essenFolksong/han*.abc", None, "chinese song", (73,), MANY),
 )
 
 
 @dataclass(frozen=True)
 class Source:
-    """One score: its collection, its name, its file, and the number of the tune in it, where there are several."""
+    """One score: its collection and name, its path in the wheel's corpus, and its text where the file has several."""
 
     collection: Collection
     name: str
-    file: Path
-    tune: int | None
+    path: str
+    text: str | None
+    size: int
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,39 +73,50 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Convert, and list what was converted."""
-    params = part(Pieces, "midi.pieces", args.params)
-    chosen = [source for collection in COLLECTIONS for source in evenly(list(sources(collection)), params.per_collection)]
-    with atomic(args.out) as folder, ProcessPoolExecutor(args.jobs) as pool:
+    """Convert, and list what was converted. Raises UserError when nothing could be."""
+    params, home = part(Pieces, "midi.pieces", args.params), corpus()
+    chosen = [source for collection in COLLECTIONS for source in evenly(list(sources(home, collection)), params.per_collection)]
+    chosen.sort(key=lambda source: -source.size)  # long ones first, so that all processes end together
+    with atomic(args.out) as folder:
         folder.mkdir()
-        titles = list(pool.map(convert, chosen, [folder] * len(chosen), chunksize=4))
-        rows = [_row(source, title) for source, title in zip(chosen, titles) if title is not None]
+        with ProcessPoolExecutor(args.jobs) as pool:
+            results = sorted(pool.map(partial(convert, home=home, folder=folder), chosen))
+        rows, aside = [result for result in results if len(result) == len(COLUMNS)], [result for result in results if len(result) == 3]
         if not rows:
-            raise UserError("music21: none of its scores could be read")
+            raise UserError(f"music21: none of {len(chosen)} of its scores could be read; the first: {' '.join(aside[0])}")
         table = io.StringIO()
         csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
         write_text(folder / "metadata.csv", table.getvalue())
+        write_set_aside(folder / "set_aside.tsv", aside)
     write_sidecar(args.out, "scores-to-midi", [], {"per_collection": params.per_collection})
-    print(f"{len(rows)} scores in {args.out}; {len(chosen) - len(rows)} could not be read")
-
-
-def sources(collection: Collection) -> Iterator[Source]:
-    """Every score of a collection, in order."""
-    for file in sorted(corpus().glob(collection.pattern)):
-        tunes = re.findall(r"^X:\s*(\d+)", file.read_text(encoding="utf-8", errors="replace"), re.MULTILINE) if file.suffix == ".abc" else []
-        if len(tunes) > 1:
-            yield from (Source(collection, f"{file.stem}-{int(tune):04d}", file, int(tune)) for tune in tunes)
-        else:
-            yield Source(collection, file.stem, file, None)
+    print(f"{len(rows)} scores in {args.out}; {len(aside)} left out")
 
 
 def corpus() -> Path:
     """Where the wheel keeps its scores. Raises UserError where they are not."""
-    spec = find_spec("music21")
+    spec = find_spec("music21")  # found, not imported: that takes seconds
     folder = Path(spec.submodule_search_locations[0]) / "corpus" if spec and spec.submodule_search_locations else None
     if folder is None or not folder.is_dir():
         raise UserError("music21: its corpus is not installed; pip install music21, or name a folder of MIDI files: midi.pieces.folder")
     return folder
+
+
+def sources(home: Path, collection: Collection) -> Iterator[Source]:
+    """Every score of a collection, in order; one that is there in two formats or transcriptions, once."""
+    seen = set()
+    for file in sorted(home.glob(collection.pattern)):
+        path = file.relative_to(home)
+        text = file.read_text(encoding="utf-8", errors="replace") if file.suffix == ".abc" else ""
+        tunes = [tune for tune in re.split(r"(?m)^(?=X:)", text) if tune.startswith("X:")]
+        stem = "-".join(path.with_suffix("").parts[1:])
+        # numbers of tunes go on from one file of O'Neill's to the next; those of the Chinese songs begin anew
+        prefix = "oneill" if collection.name == "irish" else stem
+        for tune in tunes if len(tunes) > 1 else [None]:
+            number = re.match(r"X:\s*(\d*)", tune)[1] if tune else ""  # type: ignore[index]
+            name = re.sub(r"[^\w.-]+", "_", f"{prefix}-{number:0>4}" if tune else stem)
+            if name not in seen:
+                seen.add(name)
+                yield Source(collection, name, path.as_posix(), tune, len(tune) if tune else file.stat().st_size)
 
 
 def evenly(rows: list[Source], count: int) -> list[Source]:
@@ -111,51 +124,22 @@ def evenly(rows: list[Source], count: int) -> list[Source]:
     return rows if len(rows) <= count else [rows[i * len(rows) // count] for i in range(count)]
 
 
-def convert(source: Source, folder: Path) -> str | None:
-    """Write a score as MIDI; its title, or None when it cannot be read."""
-    from music21.exceptions21 import Music21Exception
+def convert(source: Source, home: Path, folder: Path) -> tuple[str, ...]:
+    """Write a score as MIDI; its row of the table, or path, reason and detail when it is left out."""
+    from ostinato.corpus.engraving import played
 
+    collection, name = source.collection, f"{source.collection.name}/{source.name}"
     try:
-        score = _parse(source)
-        notes = sounding(score, source.collection.program)
-    except (Music21Exception, ValueError, KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError) as error:  # what music21 raises on bad scores
-        log.warning("%s: left out (%s)", source.name, " ".join(str(error).split())[:120])
-        return None
-    if not notes:
-        return None
-    write_midi(folder / source.collection.name / f"{source.name}.mid", Piece.of(notes))
-    return (score.metadata.title if score.metadata else None) or source.name
+        title, voices, notes = played(source.text or home / source.path, collection.programs)
+    except Exception as error:  # whatever music21 stumbles over in a score; one must not end the run
+        return source.path, "unreadable", f"{name}: {type(error).__name__}: {error}"
+    if voices not in collection.voices or not notes:
+        return source.path, "other_voices", f"{name}: {voices} voices with {len(notes)} notes; expected {collection.voices[0]} to {collection.voices[-1]} voices"
+    write_midi(folder / f"{name}.mid", Piece.of(notes))
+    return f"{name}.mid", collection.composer or "", collection.genre, name, _title(title) or source.name
 
 
-def _parse(source: Source) -> Any:
-    from music21 import converter
-
-    if source.tune is None:
-        return converter.parse(source.file, forceSource=True)
-    text = source.file.read_text(encoding="utf-8", errors="replace")
-    tune = re.search(rf"^X:\s*{source.tune}\s*$.*?(?=^X:|\Z)", text, re.MULTILINE | re.DOTALL)
-    return converter.parse(tune[0], format="abc")  # type: ignore[index]
-
-
-def sounding(score: Any, program: int) -> list[tuple[float, float, int, int, int]]:
-    """A music21 score's notes as rows of midi.NOTE."""
-    from music21 import bar, repeat
-    from music21.exceptions21 import Music21Exception
-
-    rows = set()
-    for voice in score.parts or [score]:
-        if any(voice.recurse().getElementsByClass((bar.Repeat, repeat.RepeatExpression))):
-            try:
-                voice = voice.expandRepeats()
-            except Music21Exception as error:  # repeats that do not fit: as it is written
-                log.info("repeats are not played (%s)", error)
-        for note in voice.stripTies(inPlace=False).flatten().notes:
-            start, length = float(note.offset), float(note.quarterLength)
-            if length > 0 and hasattr(note, "pitches"):  # grace notes take no time, percussion has no pitch
-                rows |= {(start * BEAT_SECONDS, (start + SOUNDING * length) * BEAT_SECONDS, pitch.midi, VELOCITY, program) for pitch in note.pitches}
-    return sorted(rows)
-
-
-def _row(source: Source, title: str) -> tuple[str, str, str, str, str]:
-    name = f"{source.collection.name}/{source.name}"
-    return f"{name}.mid", source.collection.composer or "", source.collection.genre, name, " ".join(title.split())
+def _title(title: str | None) -> str:
+    # music21 calls a score without a title by its file
+    words = " ".join((title or "").split())
+    return "" if re.search(r"\.(mxl|xml|krn|abc)$", words) else words
