@@ -36,7 +36,7 @@ def model_of(context=160, known=(-1, 0, 40), **changes):
     tokenizer = Tokenizer.fit(Tokens(**{**PLAIN, **changes}), known, ["Bach", "Clara Schumann"], ["chorale"])
     if changes.get("bpe"):
         tokenizer.learn([tokenizer.encode(busy(seed)) for seed in range(8)], changes["bpe"])
-    return build_midi(Gpt(dim=32, layers=2, heads=2, context=context, dropout=0.0, condition_dropout=0.1), tokenizer, 1).eval()
+    return build_midi(Gpt(dim=32, layers=2, heads=2, context=context, dropout=0.0, condition_dropout=0.1, short_windows=0.0), tokenizer, 1).eval()
 
 
 def busy(seed=0, notes=60, seconds=12.0, programs=(-1, 0, 40)):

@@ -224,7 +224,7 @@ def studio(tmp_path_factory) -> SimpleNamespace:
     params = Tokens(clock="seconds", resolution=[(2, 32), (16, 2)], pitches=(21, 109), velocities=32, pedal=True, programs=True, chords=False, rests=False,
                     time_signatures=False, bpe=0)
     tokenizer = Tokenizer.fit(params, [0, DRUMS], ["Up", "Down"], [])
-    save_midi(folder / "model", build_midi(Gpt(dim=16, layers=1, heads=2, context=64, dropout=0, condition_dropout=0), tokenizer, 0))
+    save_midi(folder / "model", build_midi(Gpt(dim=16, layers=1, heads=2, context=64, dropout=0, condition_dropout=0, short_windows=0), tokenizer, 0))
     melody = tune(MAJOR)
     write_midi(folder / "melody.mid", melody)
     taken = encode_file(tokenizer, rows[0]["path"]).piece

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
 
     from ostinato.lm.compose_cli import read_melody, write_composition, write_wav
     from ostinato.lm.constraints import is_plain
-    from ostinato.lm.midi_model import TOKENIZER_FILE, load_midi
+    from ostinato.lm.midi_model import load_midi
     from ostinato.lm.pretrained import LM_FILE
     from ostinato.midi import write_midi
 
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
                 write_midi(folder / MELODIES / f"{task.name}.mid", composition.melody)
             given[task.name] = composition.given
     for task in tasks:
-        inputs = [task.model / LM_FILE, task.model / TOKENIZER_FILE, *([Path(task.row["path"])] if task.row else [])]
+        inputs = [task.model / LM_FILE, *([Path(task.row["path"])] if task.row else [])]
         for suffix in (".mid", ".wav"):
             write_sidecar(args.out / f"{task.name}{suffix}", "compositions", inputs, params.model_dump(), task.seed,
                           described(task, args.out) | {"given": given[task.name]})
