@@ -74,9 +74,13 @@ def read_midi(path: Path | str) -> Piece:
     Raises:
         UserError: the file cannot be read, is no MIDI, or holds no note.
     """
-    score = read_score(path).to("second")
+    return from_score(read_score(path))
+
+
+def from_score(score: Any) -> Piece:
+    """A symusic Score as a piece."""
     notes, pedals = [], []
-    for track in score.tracks:
+    for track in score.to("second").tracks:
         program = DRUMS if track.is_drum else track.program
         notes += [(note.start, note.end, note.pitch, note.velocity, program) for note in track.notes]
         pedals += [(pedal.time, pedal.end, program) for pedal in track.pedals]

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.files import UserError, atomic
-from ostinato.midi import BEAT_SECONDS, DRUMS, Piece, as_score, read_midi, read_score
+from ostinato.files import UserError, atomic, hash_value
+from ostinato.midi import BEAT_SECONDS, DRUMS, Piece, as_score, from_score, read_midi, read_score
 from ostinato.params_midi import Tokens
 
 PADDING, END, BEGINS, GOES_ON = "PAD_None", "EOS_None", "BOS_None", "MID_None"
@@ -211,14 +211,8 @@ class Tokenizer:
         from miditok import TokSequence
 
         music = [int(i) for i in ids if self.kinds[i] not in NO_MUSIC]
-        score = self.tsd.decode(TokSequence(ids=music, are_ids_encoded=False) if self.tsd.config.one_token_stream_for_programs
-                                else [TokSequence(ids=music, are_ids_encoded=False)]).to("second")
-        notes, pedals = [], []
-        for track in score.tracks:
-            program = DRUMS if track.is_drum else track.program
-            notes += [(note.start, note.end, note.pitch, note.velocity, program) for note in track.notes]
-            pedals += [(pedal.time, pedal.end, program) for pedal in track.pedals]
-        return Piece.of(notes, pedals)
+        sequence = TokSequence(ids=music, are_ids_encoded=False)
+        return from_score(self.tsd.decode(sequence if self.tsd.config.one_token_stream_for_programs else [sequence]))
 
     def quantised(self, piece: Piece) -> Piece:
         """What is left of a piece once encoded."""
@@ -256,8 +250,6 @@ class Tokenizer:
 
     def fingerprint(self) -> str:
         """What tells its words from another's."""
-        from ostinato.files import hash_value
-
         saved = json.loads(json.dumps({"words": self.words, "model": json.loads(self.tsd._model.to_str()) if self.merges else None}))
         return hash_value(saved)
 
