@@ -8,7 +8,7 @@ Parts:
   BPE of 30,000; `seed preset` workflow/presets/music-lm.yaml as it is, its model and its batch; `our grid` our default words (16 ms, 32 velocities, pedal): more to say.
   The learning rate falls to its last over the budget. `composer wins`: pieces that are likelier with their composer's label than with others', on the mean of four.
 - training: words a second of a training step beside transformers' GPT-2 and Llama of equal size, float32 and bfloat16; they take turns.
-- composing: notes a second from nothing, one piece at a time and sixteen; and a melody with its accompaniment.
+- composing: notes a second from nothing, one piece at a time, with guidance, and sixteen; and a melody with its accompaniment; of --model DIR.
 
 Ends with one line of JSON.
 """
@@ -174,22 +174,22 @@ def whole_step(model: Any, forward: Callable[[], torch.Tensor], optimizer: Any, 
     optimizer.step()
 
 
-def composing() -> dict[str, Any]:
-    """Notes a second of one core: from nothing, and around a melody. The model is random, of the default size; a random model says about a note every four words."""
+def composing(folder: Path | None) -> dict[str, Any]:
+    """Notes a second of one core: from nothing, with guidance, and around a melody. Without a model's folder the model is random, of the default size."""
     midi = load(ROOT / "params.yaml").midi
-    words = Tokenizer.fit(midi.tokens, [0], ["Bach"], [])
-    model, how = build_midi(midi.model, words, 0).eval(), Sampling(temperature=1.0, top_k=0, guidance=1.0)
-    found = {}
-    for name, count in (("one piece", 1), ("sixteen pieces", 16)):
-        sample(model, [Wish("Bach")] * count, 2.0, how, 0)
+    model = load_midi(folder) if folder else build_midi(midi.model, Tokenizer.fit(midi.tokens, [0], ["Bach"], []), 0).eval()
+    words, wish, found = model.tokenizer, Wish(model.tokenizer.composers[0]), {}
+    for name, count, guidance in (("one piece", 1, 1.0), ("one, guided", 1, midi.demos.guidance), ("sixteen", 16, 1.0)):
+        how = Sampling(midi.demos.temperature, 0, midi.demos.top_p, guidance)
+        sample(model, [wish] * count, 2.0, how, 0)
         begun = time.process_time()
-        made = sample(model, [Wish("Bach")] * count, 30.0, how, 1)
+        made = sample(model, [wish] * count, 40.0, how, 1)
         taken = time.process_time() - begun
         notes, said = sum(len(piece.notes) for piece in made), sum(len(words.encode(piece)) for piece in made)
         found[name] = {"notes_per_second": round(notes / taken, 1), "words_per_second": round(said / taken, 1), "notes": notes}
         print(f"composing, {name:<16}{notes / taken:>8.0f} notes/s{said / taken:>8.0f} words/s   (wanted {WANTED_NOTES:g} notes/s)", flush=True)
     begun = time.process_time()
-    composition = accompany(model, Wish("Bach"), happy_birthday(), how, 1, midi.demos.particles)
+    composition = accompany(model, wish, happy_birthday(), how, 1, midi.demos.particles)
     found["around a melody"] = {"seconds": round(time.process_time() - begun, 2), "notes": len(composition.piece.notes)}
     print(f"composing, around a melody: {found['around a melody']}", flush=True)
     return found
@@ -200,6 +200,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--asap", type=Path, help="folder of ASAP, unpacked; without it its part is left out")
     parser.add_argument("--rows", nargs="+", choices=list(variants()), default=list(variants()), help="rows of part asap")
+    parser.add_argument("--model", type=Path, help="folder of the model that composes; default: a random one, which says fewer notes than it would")
     parser.add_argument("--seconds", type=float, default=420.0, help="CPU seconds of training")
     parser.add_argument("--keep", type=Path, help="folder for words and models; default: a temporary one")
     args = parser.parse_args()
@@ -208,7 +209,7 @@ def main() -> None:
     if "training" in args.only:
         found["training"] = training()
     if "composing" in args.only:
-        found["composing"] = composing()
+        found["composing"] = composing(args.model)
     if "asap" in args.only and args.asap:
         with tempfile.TemporaryDirectory() as work:
             found["asap"] = asap(args.asap, args.keep or Path(work), args.seconds, args.rows)

@@ -14,7 +14,11 @@ CHUNK = 32
 
 
 def guarded_map(function: Callable[[Any], Any], items: Sequence[Any], jobs: int, dead: Callable[[Any], Any]) -> list[Any]:
-    """`function` of every item, in order; `dead` of an item at which the process dies. Other exceptions are passed on."""
+    """`function` of every item, in order; `dead` of an item at which the process dies. Other exceptions are passed on.
+
+    Raises:
+        BrokenProcessPool: processes cannot be started at all.
+    """
     pools = threading.local()
     opened: list[ProcessPoolExecutor] = []
 
@@ -23,6 +27,7 @@ def guarded_map(function: Callable[[Any], Any], items: Sequence[Any], jobs: int,
             # spawn: forking while other threads run can deadlock
             pools.mine = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
             opened.append(pools.mine)
+            pools.mine.submit(_each, function, []).result()  # a process that cannot even start is no item's fault
         try:
             return pools.mine.submit(_each, function, chunk).result()
         except BrokenProcessPool:

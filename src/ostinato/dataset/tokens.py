@@ -27,6 +27,10 @@ PADDING, END, BEGINS, GOES_ON = "PAD_None", "EOS_None", "BOS_None", "MID_None"
 ANY = "?"
 #: Kinds of words that move time.
 TIME = ("TimeShift", "Rest")
+#: Kinds of words that say no music.
+NO_MUSIC = ("PAD", "EOS", "BOS", "MID", "Composer", "Genre", "Plays")
+#: Who plays what nobody can.
+NOBODY = -2
 FAMILY = 8  # General MIDI's programs come in families of eight
 
 
@@ -252,10 +256,6 @@ class Tokenizer:
         """What tells its words from another's."""
         saved = json.loads(json.dumps({"words": self.words, "model": json.loads(self.tsd._model.to_str()) if self.merges else None}))
         return hash_value(saved)
-
-
-NOBODY = -2
-NO_MUSIC = ("PAD", "EOS", "BOS", "MID", "Composer", "Genre", "Plays")
 
 
 def _word(name: Any) -> str:

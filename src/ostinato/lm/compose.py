@@ -1,7 +1,7 @@
 """Music from the MIDI model: from nothing, from a beginning, into a gap, around a melody.
 
 Where something must be kept, several drafts ("particles") are written side by side: a sequential Monte Carlo of the model's own distribution (Doucet and
-Johansen, 2011; Lew et al., 2023, for language models). Each may only say what keeps it (lm.constraints) and is weighed by how likely the model found that: the mass of
+Johansen, 2011; Lew et al., 2023, for language models). Each may only say what keeps it (lm.held) and is weighed by how likely the model found that: the mass of
 what was allowed. Whenever all have come to the same note of the melody and the weights have grown uneven, the drafts are drawn anew by weight. Of the last ones
 one is drawn by weight.
 
@@ -19,7 +19,8 @@ import torch
 
 from ostinato.dataset.tokens import Tokenizer
 from ostinato.files import UserError
-from ostinato.lm.constraints import Around, Draft, Filling, Words, is_plain, require_plain
+from ostinato.lm.constraints import Draft, Words, is_plain, require_plain
+from ostinato.lm.held import Around, Filling
 from ostinato.lm.loose import Grammar, LooseDraft
 from ostinato.lm.midi_model import MidiModel
 from ostinato.lm.rows import Rows, Wish

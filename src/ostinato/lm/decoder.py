@@ -27,7 +27,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ostinato.lm.shape import Shape
 
-
+#: Positions of steps [S]; their cosines and sines [2, S, dim / heads / 2] where they are rotary.
 Where = tuple[torch.Tensor, torch.Tensor | None]
 
 
@@ -79,10 +79,11 @@ class SelfAttention(nn.Module):
         """[B, S, dim] -> [B, S, dim].
 
         Args:
-            where: positions of the steps [S], and their cosines and sines where they are rotary; past: keys and values to write into and to read up to `visible` from; seen: which of those each step may see, bool
+            where: where the steps are; past: keys and values to write into and to read up to `visible` from; seen: which of those each step may see, bool
             [S, visible], None for all of them (or, without a past, for those up to itself).
         """
-        (positions, turned), (query, key, value) = where, (heads := self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4))
+        positions, turned = where
+        query, key, value = heads = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         if turned is not None:
             query, key = _turned(heads[:2], *turned.to(heads.dtype))
         if past is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ostinato.files import UserError
-from ostinato.lm.constraints import Line, Words
+from ostinato.lm.constraints import Words
+from ostinato.lm.held import Line
 from ostinato.midi import DRUMS, Piece
 
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")

@@ -15,7 +15,7 @@ from ostinato.dataset.tokens import Tokenizer
 from ostinato.files import UserError, atomic
 from ostinato.lm.decoder import Decoder
 from ostinato.lm.model import read_package
-from ostinato.lm.pretrained import LM_FILE, locate
+from ostinato.lm.pretrained import LM_FILE
 from ostinato.lm.shape import Shape
 from ostinato.params_midi import Gpt
 
@@ -62,7 +62,9 @@ def load_midi(folder: Path | str) -> MidiModel:
     Raises:
         UserError: nothing to load there, a model of another kind, or a tokenizer that is not the one it was trained with.
     """
-    path = locate(folder, LM_FILE)
+    path = Path(folder) / LM_FILE
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; expected a folder with {LM_FILE} and {TOKENIZER_FILE}, as `ostinato midi-train` writes it")
     package = read_package(path)
     try:
         config = json.loads(package["xp.cfg"])
