@@ -68,7 +68,7 @@ def compose(rng: np.random.Generator, instrument: str, min_seconds: float, max_s
     tempo = float(rng.integers(76, 121))
     phrase_seconds = PHRASE_BARS * BEATS_PER_BAR * 60 / tempo
     names = _form(rng, min_seconds / phrase_seconds, max_seconds / phrase_seconds)
-    material = {name: [_phrase(rng, key, last) for last in _cadence_plan(name, count, rng)] for name, count in set(names)}
+    material = {name: [_phrase(rng, key, last) for last in _cadence_plan(name, count, rng)] for name, count in dict.fromkeys(names)}
     if rng.random() < 0.5:  # a vamp: the tonic, held
         material["intro"] = [[(_chord(rng, key, 0, plain=True),)] * PHRASE_BARS]
     patterns = {name: str(rng.choice(PATTERNS[instrument])) for name, _ in names}
