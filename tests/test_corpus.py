@@ -106,7 +106,7 @@ def etudes(out: Path, songs: int) -> None:
     """In a process of its own, where sets of names have an order of their own, as on another day."""
     params = CORPUS.model_copy(update={"etudes": CORPUS.etudes.model_copy(update={"songs": songs})})
     command = [sys.executable, "-m", "ostinato.cli", "etudes", "--params", params.model_dump_json(), "--out", str(out)]
-    subprocess.run(command, check=True, env=os.environ | {"PYTHONHASHSEED": str(songs)})
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONHASHSEED": str(songs - 4)})
 
 
 def test_etudes_come_from_their_seed_with_their_truth(tmp_path):
