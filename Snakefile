@@ -25,6 +25,10 @@ include: "workflow/rules/midi.smk"
 include: "workflow/rules/report.smk"
 
 
+onstart:
+    watch()
+
+
 # Training submits its own jobs and waits; MLflow's store wants one writer, beside the store.
 localrules:
     base,
@@ -33,8 +37,10 @@ localrules:
     finetune,
     ear,
     best,
+    best_midi,
     track,
     track_ears,
+    cost,
 
 
 # The milestones, as in dvc.yaml, each with all it makes: Snakemake lets a missing file be when what was made from it is there, and so a
@@ -59,7 +65,7 @@ rule dataset:
 rule train:
     input:
         rules.base.output,
-        expand(rules.tune.output, k=range(len(PLANS))),
+        rules.tune.output,
         rules.best.output,
     message:
         "The models are there"
@@ -79,6 +85,7 @@ rule midi:
         rules.pieces.output,
         rules.tokens.output,
         rules.pretrain.output,
+        rules.best_midi.output,
         expand(rules.finetune.output, composer=MIDI_MODELS[1:]),
         rules.compositions.output,
         rules.judge_midi.output,

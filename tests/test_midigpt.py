@@ -24,7 +24,7 @@ from project import ROOT
 MIDI = load(ROOT / "params.yaml").midi
 SMALL = MIDI.model.model_copy(update={"dim": 32, "layers": 2, "heads": 2, "context": 64})
 PLAN = {"steps": 30, "epochs": None, "lr": 1e-2, "batch_size": 4, "threads": 1}
-LAUNCH = load(ROOT / "params.yaml").train.launch.model_dump_json()
+LAUNCH = load(ROOT / "params.yaml").train.launch
 LORA = {"rank": 4, "alpha": 8.0, "dropout": 0.0}
 
 
@@ -42,11 +42,13 @@ def words(tmp_path_factory):
     return folder / "words"
 
 
-def train(words, out, *more, method=None, steps=30, name="pretrained"):
+def train(words, out, *more, method=None, plans=({},), tasks=1, names=("pretrained",)):
     shared = {key: value for key, value in MIDI.train.model_dump().items() if key in Studied.model_fields}
     shared |= {"validate_every": 10, "checkpoint_every": 10, "log_every": 5, "validation_batches": 1, "method": shared["method"] | (method or {})}
-    return main(["midi-train", "--name", name, "--params", json.dumps(shared), "--model", SMALL.model_dump_json(), "--augmentation", MIDI.augmentation.model_dump_json(),
-                 "--plan", json.dumps(PLAN | {"steps": steps}), "--launch", LAUNCH, "--tokens", str(words), "--runs", str(out / "runs"), "--out", str(out / name), *more])
+    launch = LAUNCH.model_copy(update={"tasks_per_node": tasks}).model_dump_json()
+    return main(["midi-train", "--name", *names, "--params", json.dumps(shared), "--model", SMALL.model_dump_json(), "--augmentation", MIDI.augmentation.model_dump_json(),
+                 "--plan", *(json.dumps(PLAN | plan) for plan in plans), "--launch", launch, "--tokens", str(words), "--runs", str(out / "runs"),
+                 "--out", *(str(out / name) for name in names), *more])
 
 
 @pytest.fixture(scope="module")
@@ -65,20 +67,31 @@ def test_it_learns_and_its_folder_is_whole(pretrained):
 
 
 def test_a_composers_model_begins_with_the_pretrained_one(words, pretrained, tmp_path):
-    assert train(words, tmp_path, "--composer", "Up", "--init", str(pretrained), method={"lora": LORA}, steps=20, name="Up") == 0
+    assert train(words, tmp_path, "--composer", "Up", "--init", str(pretrained), method={"lora": LORA}, plans=[{"steps": 20}], names=["Up"]) == 0
     model, base = load_midi(tmp_path / "Up"), load_midi(pretrained)
     assert (tmp_path / "Up/adapter/adapter_model.safetensors").is_file()
     assert not torch.equal(model.decoder.layers[0].widen.weight, base.decoder.layers[0].widen.weight)
     assert torch.equal(model.decoder.embedding, base.decoder.embedding)  # adapters alone were trained
 
 
+def test_a_sweep_by_two_processes_each_comes_to_the_same_and_the_best_is_taken(words, pretrained, tmp_path):
+    names = ["pretrain-0", "pretrain-1"]
+    assert train(words, tmp_path, tasks=2, plans=[{}, {"lr": 1e-4}], names=names) == 0
+    one, two = ([event["loss"] for event in read_jsonl(folder / "events.jsonl") if "split" in event] for folder in (pretrained, tmp_path / "pretrain-0"))
+    assert two == pytest.approx(one, rel=1e-3)
+    assert train(words, tmp_path, plans=[{}, {}], names=["alone"]) == 2
+    assert main(["best", "--models", *(str(tmp_path / name) for name in names), "--out", str(tmp_path / "best")]) == 0
+    assert read_json(tmp_path / "best/summary.json")["chosen"] == "pretrain-0"
+    assert torch.equal(load_midi(tmp_path / "best").decoder.embedding, load_midi(tmp_path / "pretrain-0").decoder.embedding)
+
+
 def test_stopped_in_the_middle_it_ends_with_the_same_weights(words, tmp_path):
     loop = Loop.model_validate({key: getattr(MIDI.train, key) for key in Loop.model_fields} | {"checkpoint_every": 5})
-    plan, answers = Schedule.model_validate(PLAN | {"steps": 12}), iter([False] * 6 + [True])
+    plan, answers = Schedule.model_validate(PLAN | {"steps": 12}), iter([""] * 6 + ["stop"])
 
-    def run(folder, told_to_stop=lambda: False):
+    def run(folder, notice=lambda: ""):
         task = MidiTask(SMALL, MIDI.augmentation, loop, MIDI.train.method, plan, words / "tokenizer.json", sorted(words.glob("*.npy")), None, None)
-        loop_train(task, loop, plan, folder, told_to_stop, MIDI.train.method)
+        loop_train(task, loop, plan, folder, notice, MIDI.train.method)
         return task.model.state_dict()
 
     assert MIDI.train.method.optimizer == "muon"
@@ -89,7 +102,7 @@ def test_stopped_in_the_middle_it_ends_with_the_same_weights(words, tmp_path):
 
 
 def test_bfloat16_and_threads_of_loading_leave_the_words_alone(words, tmp_path):
-    assert train(words, tmp_path, method={"precision": "bf16", "micro_batch": 2}, steps=5) == 0
+    assert train(words, tmp_path, method={"precision": "bf16", "micro_batch": 2}, plans=[{"steps": 5}]) == 0
     assert load_midi(tmp_path / "pretrained").decoder.embedding.dtype == torch.float32
 
 

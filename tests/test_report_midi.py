@@ -174,7 +174,7 @@ def test_mlflow_has_the_midi_track_beside_the_other(tmp_path, monkeypatch, empty
     build_midi(.5)
 
     def tracked(*more):
-        assert main(["track", "--params", json.dumps({"uri": test_track.store(), "experiment": "ostinato"}), "--models", "models/base", "--scores", "scores.json",
+        assert main(["track", "--params", test_track.section(test_track.store()), "--models", "models/base", "--scores", "scores.json",
                      "--stamp", "tracked.json", *more]) == 0
         return read_json("tracked.json"), test_track.rows()
 

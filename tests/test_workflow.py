@@ -168,11 +168,11 @@ def test_what_a_user_can_mend_is_one_line_before_any_work(project, tmp_path, val
 def test_a_sweep_is_every_combination_and_an_empty_list_keeps_the_plan():
     whole = params.load(ROOT / "params.yaml")
     tune = whole.train.tune
-    assert plans(tune, params.Sweep(lr=[], batch_size=[], epochs=[], segment_seconds=[])) == [tune]
-    found = plans(tune, params.Sweep(lr=[1e-3, 2e-3], batch_size=[4, 8], epochs=[], segment_seconds=[]))
+    assert plans(tune, params.AudioSweep(lr=[], batch_size=[], epochs=[], segment_seconds=[])) == [tune]
+    found = plans(tune, params.AudioSweep(lr=[1e-3, 2e-3], batch_size=[4, 8], epochs=[], segment_seconds=[]))
     assert [(plan.lr, plan.batch_size) for plan in found] == [(1e-3, 4), (1e-3, 8), (2e-3, 4), (2e-3, 8)]
     assert {plan.steps for plan in found} == {tune.steps}
-    longer = plans(tune, params.Sweep(lr=[], batch_size=[], epochs=[2.5], segment_seconds=[]))
+    longer = plans(tune, params.AudioSweep(lr=[], batch_size=[], epochs=[2.5], segment_seconds=[]))
     assert [(plan.steps, plan.epochs) for plan in longer] == [(None, 2.5)]
 
 

@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import subprocess
 import sys
 from functools import cache
 from glob import glob
@@ -55,6 +56,11 @@ def midi_training(wildcards) -> str:
 def launch(wildcards) -> str:
     """For `resources:`, how a training job is started. Not in `params:`: a model trained on a cluster is not trained anew elsewhere."""
     return as_json(PARAMS.train.launch)
+
+
+def side_by_side(plans) -> int:
+    """Threads of the runs of a sweep that run at a time."""
+    return min(PARAMS.train.launch.at_once, len(plans)) * plans[0].threads
 
 
 def sources(stage: str) -> list[str]:
@@ -147,6 +153,15 @@ def missing_bytes(folder: str, needed: int) -> int:
 
 
 # What the user can mend is one line. sys.exit, because Snakemake prints a WorkflowError in five, traceback and all.
+def watch() -> None:
+    """Bring training runs into MLflow while they train, in a process that ends with this one; what it misses, rule `track` brings."""
+    if PARAMS.track.live_seconds:
+        os.makedirs("results/logs", exist_ok=True)
+        words = [sys.executable, "-m", "ostinato.cli", "watch", "--params", as_json(PARAMS.track), "--runs", "results/runs", "--while", str(os.getpid())]
+        with open("results/logs/watch.log", "a") as log:
+            subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+
 try:
     PARAMS = check(config, " + ".join(os.path.relpath(path) for path in reversed(workflow.configfiles)))
     FOLDER = PARAMS.corpus.folder and os.path.expanduser(PARAMS.corpus.folder)
@@ -154,14 +169,17 @@ try:
     MIDI_FOLDER = PARAMS.midi.pieces.folder and os.path.expanduser(PARAMS.midi.pieces.folder)
     MIDI_FILES = midi_files(MIDI_FOLDER)
     PLANS = plans(PARAMS.train.tune, PARAMS.sweep)
+    MIDI_PLANS = plans(PARAMS.midi.train.pretrain, PARAMS.midi.train.sweep)
     require_space("results", missing_bytes("results", expected_bytes(PARAMS, SONGS, len(PLANS))))
 except UserError as error:
     sys.exit(f"ostinato: {error}")
 
 SHARDS = [f"shard-{number:02d}" for number in range(PARAMS.corpus.shards)]
-MODELS = ["base", *(f"tune-{k}" for k in range(len(PLANS))), "tuned"]
+TUNED = [f"tune-{k}" for k in range(len(PLANS))]
+MODELS = ["base", *TUNED, "tuned"]
 DEMOS = ["before", "after", "ceiling"]
 MIDI_SHARDS = [f"midi-{number:02d}" for number in range(PARAMS.midi.pieces.shards)]
+PRETRAINED = [f"pretrain-{k}" for k in range(len(MIDI_PLANS))]
 MIDI_MODELS = ["pretrained", *PARAMS.midi.train.composers]
 MIDI_MODEL = ["state_dict.bin", "tokenizer.json", "events.jsonl", "summary.json"]
 EARS = ["labeller", "judge", "instruments"]
@@ -169,11 +187,13 @@ EARS = ["labeller", "judge", "instruments"]
 
 wildcard_constraints:
     shard=r"shard-\d+",
-    k=r"\d+",
     which="before|after",
     ear="|".join(EARS),
     composer="|".join(map(re.escape, PARAMS.midi.train.composers)) or "nobody",
 
+
+# Slurm refuses jobs now and then: ours asks again (see there).
+os.environ["PATH"] = os.pathsep.join([os.path.abspath("cluster/slurm/bin"), os.environ["PATH"]])
 
 # A stage writes to its log; when it fails, the end of the log is shown as well. `ostinato` is found without activating .venv.
 # The first words are Snakemake's own prefix, which this one replaces. Rules that start a pool of processes ask for one thread in each,

@@ -14,7 +14,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,17 @@ def write_jsonl(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def read_jsonl(path: Path | str) -> list[dict[str, Any]]:
     """Read one JSON object a line."""
+    return _read_lines(path, lambda line: bool(line.strip()))
+
+
+def read_whole_lines(path: Path | str) -> list[dict[str, Any]]:
+    """Read one JSON object a line of a file that still grows, or whose writer was killed: a last line without its end is left out."""
+    return _read_lines(path, lambda line: line.endswith("\n"))
+
+
+def _read_lines(path: Path | str, wanted: Callable[[str], bool]) -> list[dict[str, Any]]:
     try:
-        return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines(keepends=True) if wanted(line)]
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except json.JSONDecodeError as error:

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from ostinato.dataset.prompts import parse
 from ostinato.files import UserError
 from ostinato.params_midi import Midi
-from ostinato.sections import Launch, Loop, Lora, Method, NotNegative, Plan, Positive, Schedule, Seconds, Section, Share, Split
+from ostinato.sections import Launch, Loop, Lora, Method, NotNegative, Plan, Positive, Schedule, Seconds, Section, Share, Split, Sweep
 
 class ParamsError(UserError):
     """A wrong key, type or range in the parameters."""
@@ -131,12 +131,9 @@ class Train(Training):
     launch: Launch
 
 
-class Sweep(Section):
-    """Values to try for the fine-tuning; every combination is a run. An empty list: the value of train.tune."""
+class AudioSweep(Sweep):
+    """Values to try for the fine-tuning."""
 
-    lr: list[Annotated[float, Field(gt=0, lt=1)]]
-    batch_size: list[Positive]
-    epochs: list[Annotated[float, Field(gt=0)]]
     segment_seconds: list[Seconds]
 
 
@@ -209,6 +206,7 @@ class Track(Section):
 
     uri: str = Field(description="MLflow tracking store")
     experiment: str
+    live_seconds: NotNegative = Field(description="seconds between two looks of `ostinato watch` at the runs that train; 0: they come in when all is done")
 
 
 class Params(Section):
@@ -221,7 +219,7 @@ class Params(Section):
     model: Model
     train: Train
     ears: Ears
-    sweep: Sweep
+    sweep: AudioSweep
     demos: Demos
     judge: Judge
     midi: Midi

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ostinato.sections import Loop, Method, NotNegative, Positive, Schedule, Seconds, Section, Share, Split
+from ostinato.sections import Loop, Method, NotNegative, Positive, Schedule, Seconds, Section, Share, Split, Sweep
 
 
 class Pieces(Section):
@@ -80,6 +80,7 @@ class Studies(Studied):
     """Its training runs."""
 
     pretrain: Schedule = Field(description="on all pieces")
+    sweep: Sweep = Field(description="values to try for `pretrain`; the run that is best on validation becomes the pretrained model")
     finetune: Schedule = Field(description="on one composer's, from the pretrained model")
     composers: list[str] = Field(description="who gets a model of their own")
 

@@ -43,6 +43,11 @@ class Launch(Section):
     cpus: Positive = Field(description="CPU cores per job")
     mem_gb: Positive = Field(description="memory per job, GB")
     partition: str | None = Field(description="Slurm partition")
+    account: str | None = Field(description="Slurm account")
+    gpu_type: str | None = Field(description="type of GPU, as Slurm names it (a100, l40s); null: any")
+    options: dict[str, str | int | bool] = Field(description="further options of sbatch by their long names: {qos: long, constraint: nvme}")
+    at_once: Positive = Field(description="how many runs of a sweep run at a time")
+    poll_seconds: Positive = Field(description="how often squeue is asked at most, seconds")
     nodes: Positive = Field(description="machines that train one model together")
     tasks_per_node: Positive = Field(description="processes on each, every one with its share of `gpus`; each batch is divided among all")
     gpu_gb: NotNegative = Field(description="memory of a GPU, GB: a plan that cannot fit is refused before it is queued; 0: not checked")
@@ -85,6 +90,14 @@ class Plan(Schedule):
     """One training run on audio: what a sweep may vary."""
 
     segment_seconds: Seconds = Field(description="longest training example, seconds; longer segments are cropped at bars, shorter ones padded and masked")
+
+
+class Sweep(Section):
+    """Values to try; every combination is a run. An empty list: the plan's own value."""
+
+    lr: list[Annotated[float, Field(gt=0, lt=1)]]
+    batch_size: list[Positive]
+    epochs: list[Annotated[float, Field(gt=0)]]
 
 
 class Loop(Section):

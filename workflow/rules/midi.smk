@@ -67,26 +67,47 @@ rule pretrain:
         index=expand("results/midi/tokens/{shard}.jsonl", shard=MIDI_SHARDS),
         code=sources("midi-train"),
     output:
-        expand("results/midi/models/pretrained/{file}", file=MIDI_MODEL),
+        expand("results/midi/models/{name}/{file}", name=PRETRAINED, file=MIDI_MODEL),
     params:
         section=midi_training,
         model=midi("model"),
         augmentation=midi("augmentation"),
-        plan=lambda wildcards: as_json(PARAMS.midi.train.pretrain),
+        plans=lambda wildcards: list(map(as_json, MIDI_PLANS)),
+        names=PRETRAINED,
+        models=expand("results/midi/models/{name}", name=PRETRAINED),
     log:
-        "results/logs/midi/pretrained.log",
+        "results/logs/midi/pretrain.log",
     benchmark:
-        "results/benchmarks/midi/pretrained.tsv"
+        "results/benchmarks/midi/pretrain.tsv"
     priority: 1
-    threads: PARAMS.midi.train.pretrain.threads
+    threads: side_by_side(MIDI_PLANS)
     resources:
         launch=launch,
     message:
-        "Train the MIDI GPT on all pieces"
+        "Train the MIDI GPT on all pieces: the runs of its sweep"
     shell:
-        "ostinato midi-train --name pretrained --params {params.section:q} --model {params.model:q} --augmentation {params.augmentation:q} "
-        "--plan {params.plan:q} --launch {resources.launch:q} --tokens results/midi/tokens --runs results/runs --out results/midi/models/pretrained "
+        "ostinato midi-train --name {params.names} --params {params.section:q} --model {params.model:q} --augmentation {params.augmentation:q} "
+        "--plan {params.plans:q} --launch {resources.launch:q} --tokens results/midi/tokens --runs results/runs --out {params.models} "
         "2>&1 | tee -i {log}"
+
+
+rule best_midi:
+    input:
+        models=expand("results/midi/models/{name}/summary.json", name=PRETRAINED),
+        weights=expand("results/midi/models/{name}/state_dict.bin", name=PRETRAINED),
+        code=sources("best"),
+    output:
+        expand("results/midi/models/pretrained/{file}", file=MIDI_MODEL),
+    params:
+        models=expand("results/midi/models/{name}", name=PRETRAINED),
+    log:
+        "results/logs/midi/best.log",
+    benchmark:
+        "results/benchmarks/midi/best.tsv"
+    message:
+        "Take the run of the sweep that is best on validation"
+    shell:
+        "logged {log} ostinato best --models {params.models} --out results/midi/models/pretrained"
 
 
 rule finetune:

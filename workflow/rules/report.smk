@@ -27,7 +27,7 @@ rule track:
         models=expand("results/models/{name}/events.jsonl", name=MODELS),
         scores="results/scores.json",
         demos=expand("results/demos/{which}", which=DEMOS),
-        midi_models=expand("results/midi/models/{name}/events.jsonl", name=MIDI_MODELS),
+        midi_models=expand("results/midi/models/{name}/events.jsonl", name=[*PRETRAINED, *MIDI_MODELS]),
         midi_scores="results/midi/scores.json",
         midi_demos="results/midi/demos",
         code=sources("track"),
@@ -35,7 +35,7 @@ rule track:
         "results/tracked.json",
     params:
         section=section("track"),
-        midi_models=expand("results/midi/models/{name}", name=MIDI_MODELS),
+        midi_models=expand("results/midi/models/{name}", name=[*PRETRAINED, *MIDI_MODELS]),
         models=expand("results/models/{name}", name=MODELS),
     log:
         "results/logs/track.log",
@@ -46,6 +46,33 @@ rule track:
     shell:
         "logged {log} ostinato track --params {params.section:q} --models {params.models} --scores {input.scores} "
         "--demos {input.demos} --midi-models {params.midi_models:q} --midi-scores {input.midi_scores} --midi-demos {input.midi_demos} --stamp {output}"
+
+
+rule cost:
+    input:
+        scores="results/scores.json",
+        judgements="results/judgements.json",
+        midi_scores="results/midi/scores.json",
+        models=expand("results/models/{name}/summary.json", name=MODELS),
+        midi_models=expand("results/midi/models/{name}/summary.json", name=[*PRETRAINED, *MIDI_MODELS]),
+        code=sources("cost"),
+    output:
+        "results/cluster.csv",
+    params:
+        # all but those that launch a training, which is counted by itself, and those that may run beside this one or after it
+        rules=lambda wildcards: [f"{rule.name}={rule.benchmark}" for rule in workflow.rules
+                                 if rule.benchmark and "launch" not in rule.resources and rule.name not in ("track", "cost", "page")],
+        models=expand("results/models/{name}", name=MODELS) + expand("results/ears/{ear}", ear=EARS),
+        midi_models=expand("results/midi/models/{name}", name=[*PRETRAINED, *MIDI_MODELS]),
+    log:
+        "results/logs/cost.log",
+    benchmark:
+        "results/benchmarks/cost.tsv"
+    message:
+        "Count what the run cost"
+    shell:
+        "logged {log} ostinato cost --benchmarks results/benchmarks --rules {params.rules:q} --logs results/logs/slurm "
+        "--models {params.models} {params.midi_models:q} --out {output}"
 
 
 rule page:
@@ -60,6 +87,8 @@ rule page:
         midi_scores="results/midi/scores.json",
         midi_judgements="results/midi/judgements.json",
         midi_demos="results/midi/demos",
+        midi_set_aside="results/midi/set_aside.tsv",
+        cost="results/cluster.csv",
         code=sources("report"),
         templates=glob("src/ostinato/report/*.j2"),
     output:
@@ -77,4 +106,5 @@ rule page:
     shell:
         "logged {log} ostinato report --params {params.section:q} --scores {input.scores} --judgements {input.judgements} "
         "--demos {input.demos} --models {params.models} --set-aside {input.set_aside} --segments {input.segments} "
-        "--midi-scores {input.midi_scores} --midi-judgements {input.midi_judgements} --midi-demos {input.midi_demos} --midi-models {params.midi_models:q} --out {output}"
+        "--midi-scores {input.midi_scores} --midi-judgements {input.midi_judgements} --midi-demos {input.midi_demos} --midi-models {params.midi_models:q} "
+        "--midi-set-aside {input.midi_set_aside} --cost {input.cost} --out {output}"

@@ -35,36 +35,38 @@ rule tune:
         index=expand("results/codes/{shard}.jsonl", shard=SHARDS),
         code=sources("train"),
     output:
-        expand("results/models/tune-{{k}}/{file}", file=["state_dict.bin", "events.jsonl", "summary.json"]),
+        expand("results/models/{name}/{file}", name=TUNED, file=["state_dict.bin", "events.jsonl", "summary.json"]),
     params:
         section=training,
         model=section("model"),
-        plan=lambda wildcards: as_json(PLANS[int(wildcards.k)]),
+        plans=lambda wildcards: list(map(as_json, PLANS)),
+        names=TUNED,
+        models=expand("results/models/{name}", name=TUNED),
     log:
-        "results/logs/train/tune-{k}.log",
+        "results/logs/train/tune.log",
     benchmark:
-        "results/benchmarks/train/tune-{k}.tsv"
+        "results/benchmarks/train/tune.tsv"
     priority: 1  # the longest way through the graph; what can wait, waits
-    threads: lambda wildcards: PLANS[int(wildcards.k)].threads
+    threads: side_by_side(PLANS)
     resources:
         launch=launch,
     message:
-        "Fine-tune on chord prompts, run {wildcards.k} of the sweep"
+        "Fine-tune on chord prompts: the runs of the sweep"
     shell:
-        "ostinato train --name tune-{wildcards.k} --params {params.section:q} --model {params.model:q} --plan {params.plan:q} "
+        "ostinato train --name {params.names} --params {params.section:q} --model {params.model:q} --plan {params.plans:q} "
         "--launch {resources.launch:q} --codec results/codec --codes {input.codes} --init results/models/base "
-        "--runs results/runs --out results/models/tune-{wildcards.k} 2>&1 | tee -i {log}"
+        "--runs results/runs --out {params.models} 2>&1 | tee -i {log}"
 
 
 rule best:
     input:
-        models=expand("results/models/tune-{k}/summary.json", k=range(len(PLANS))),
-        weights=expand("results/models/tune-{k}/state_dict.bin", k=range(len(PLANS))),
+        models=expand("results/models/{name}/summary.json", name=TUNED),
+        weights=expand("results/models/{name}/state_dict.bin", name=TUNED),
         code=sources("best"),
     output:
         expand("results/models/tuned/{file}", file=["state_dict.bin", "events.jsonl", "summary.json"]),
     params:
-        models=expand("results/models/tune-{k}", k=range(len(PLANS))),
+        models=expand("results/models/{name}", name=TUNED),
     log:
         "results/logs/best.log",
     benchmark:

@@ -27,12 +27,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train, or go on training, and export."""
     config = configuration(args)
-    launch(TrainJob(config), part(Launch, "launch", args.launch))
+    launch([TrainJob(config)], part(Launch, "launch", args.launch))
     folder, weights = Path(config["folder"]), f"{args.ear}.safetensors"
     with atomic(args.out / weights) as path:
         shutil.copyfile(folder / weights, path)
+    deliver(folder, args.out / args.ear, ["events.jsonl"])
     public = {key: config[key] for key in ("name", "plan", "signature")}
-    deliver(folder, args.out / args.ear, ["events.jsonl"], public)
     write_sidecar(args.out / weights, "ear", [args.drills], public, config["loop"]["seed"])
 
 

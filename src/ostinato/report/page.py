@@ -1,8 +1,8 @@
 """`ostinato report`: everything that came out, on one page that needs no network.
 
 What was asked, players for before, after and the ceiling, the chords asked and heard, the scores with their references, the training
-curves, what was set aside, where each clip comes from, and how to rebuild it all. Sound, style and script are inside the file, so that it
-can be sent by mail. It shows the first seeds of each prompt, not the best ones. Everything read from files is escaped.
+curves, what it cost, what was set aside, where each clip comes from, and how to rebuild it all. Sound, style and script are inside the file,
+so that it can be sent by mail. It shows the first seeds of each prompt, not the best ones. Everything read from files is escaped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import jinja2
 from ostinato.dataset.prompts import PromptError, parse
 from ostinato.files import UserError, commit, read_json, require_space, write_sidecar, write_text
 from ostinato.params import Report, section
-from ostinato.report import clips, figures, lineage, midi_section
+from ostinato.report import clips, cost_section, figures, lineage, midi_section
 
 WHICH = ("before", "after", "ceiling")
 #: More set-aside files than this are counted, not listed.
@@ -46,6 +46,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set-aside", type=Path, required=True, help="results/corpus/set_aside.tsv")
     parser.add_argument("--segments", type=Path, nargs="+", default=[], help="folders of segments, with left_out.tsv")
     midi_section.arguments(parser)
+    parser.add_argument("--midi-set-aside", type=Path, help="results/midi/set_aside.tsv; without it, MIDI files are not spoken of")
+    parser.add_argument("--cost", type=Path, help="results/cluster.csv; without it, the page does not say what the run cost")
     parser.add_argument("--out", type=Path, required=True, help="the page to write")
 
 
@@ -56,6 +58,7 @@ def run(args: argparse.Namespace) -> None:
     page = render(content(params, args))
     write_text(args.out, page)
     inputs = [args.scores, args.judgements, args.set_aside, *args.demos, *args.models, *args.segments, *midi_section.inputs(args)]
+    inputs += [path for path in (args.midi_set_aside, args.cost) if path]
     write_sidecar(args.out, "report", inputs, params.model_dump())
     print(f"{args.out}: {len(page) / 1e6:.1f} MB")
 
@@ -69,7 +72,8 @@ def content(params: Report, args: argparse.Namespace) -> dict[str, Any]:
         "title": params.title, "sentence": figures.sentence(scores), "permuted": figures.permuted(scores), "scores": scores,
         "rows": figures.score_rows(scores), "seed_rows": figures.score_rows(scores.get("seed_prompts") or {}), "columns": figures.COLUMNS,
         "cards": cards, "runs": figures.training(args.models), "midi": midi_section.content(params, args, walker),
-        "set_aside": _set_aside(args.set_aside), "left_out": _left_out(args.segments), "steps": _steps(args, walker),
+        "set_aside": _set_aside(args.set_aside), "midi_set_aside": args.midi_set_aside and _set_aside(args.midi_set_aside),
+        "cost": args.cost and cost_section.content(args.cost), "left_out": _left_out(args.segments), "steps": _steps(args, walker),
         "commit": _brief(commit() or ""), "commands": COMMANDS,
         "pitches": [(name, clips.pitch_colour(pitch)) for pitch, name in enumerate(clips.COMMON_NAMES)], "chroma_rows": clips.ROWS,
     }

@@ -1,8 +1,11 @@
-"""One training run in MLflow, kept in step with its events.
+"""One training run in MLflow, kept in step with its events, while it trains (`ostinato watch`) and when it is done (`ostinato track`).
 
-Runs are found by the tag `ostinato.key`. The tag `ostinato.events` says how many events are in and what their hash is: the rest is sent,
-and a run trained anew under the same key is told from one that went on. A metric's time is the run's start plus the event's seconds, so
-that a batch sent twice, because the import was killed before the tag was set, is the same rows.
+Runs are found by the tag `ostinato.key`. The tag `ostinato.events` says what is in: the last step of each split, and the hash of the first event, the
+start. A job that is requeued goes back to its checkpoint and writes the same events again: those are not sent again, and since its first event
+stays, it is the same run; one trained anew under the same key has another start and becomes another run. A metric's time is the run's start
+plus the event's seconds, so that a batch sent twice, because the import was killed before the tag was set, is the same rows.
+
+A run is given as {"names", "summary", "events", "mtime" (s since 1970, of the newest of it), "done" (bool)}.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from ostinato.files import hash_value
 
 #: What MLflow takes in one call, and the longest value of a parameter.
 METRICS_PER_BATCH, PARAMS_PER_BATCH, PARAM_LENGTH = 1000, 100, 6000
-KEY, EVENTS = "ostinato.key", "ostinato.events"
+KEY, EVENTS, NAMES, RUN_NAME = "ostinato.key", "ostinato.events", "ostinato.names", "mlflow.runName"
+#: What a run takes of its machine; MLflow's UI shows names that begin with system/ in a tab of their own.
+SYSTEM = ("rss_gib", "cpu_percent", "gpu_gib", "gpu_percent")
 
 
 def find(client: Any, experiment: str, key: str) -> str | None:
@@ -31,51 +36,91 @@ def create(client: Any, experiment: str, key: str, name: str, tags: Mapping[str,
     return client.create_run(experiment, start_time=milliseconds, tags={**tags, KEY: key}, run_name=name).info.run_id
 
 
-def import_run(client: Any, experiment: str, key: str, run: Mapping[str, Any], tags: Mapping[str, str], parent: str) -> str:
-    """Bring one training run up to its events, below `parent`; returns its id.
+def import_run(client: Any, experiment: str, key: str, run: Mapping[str, Any], tags: Mapping[str, str], parent: str | None = None) -> str:
+    """Bring one training run up to its events; returns its id.
 
     Args:
         client: an MlflowClient.
         experiment: id of the experiment.
         key: what the run is known by.
-        run: {"names", "summary", "events", "mtime" (s)}, see `ostinato.report.track.training_runs`.
+        run: see above.
         tags: tags of a new run.
-        parent: id of the parent run.
+        parent: id of the parent run, which gives the run its names as well; None: both stay as they are, and a finished run supersedes no other.
     """
     found = find(client, experiment, key)
-    if found and not _continues(client.get_run(found).data.tags, run["events"]):
-        # trained anew from the start under the same signature: keep the old curves, apart
-        client.set_tag(found, KEY, f"superseded {key}")
-        found = None
-    started = run["mtime"] - max((event.get("seconds", 0) for event in run["events"]), default=0)
-    child = found or create(client, experiment, key, run["names"][0], {**tags, **_run_tags(run)}, started)
-    state = client.get_run(child)
-    if state.data.tags.get("mlflow.parentRunId") != parent:
-        client.set_tag(child, "mlflow.parentRunId", parent)
+    state = client.get_run(found) if found else None
+    if state and imported_steps(state.data.tags, run["events"]) is None:
+        if run["done"] and parent is None:  # the folder of an earlier training: what is in is newer, or was told to be the one
+            return found
+        _supersede(client, state, key)
+        state = None
+    state = state or client.get_run(create(client, experiment, key, run["names"][0], {**tags, **_names(run)}, _started(run)))
+    child = state.info.run_id
+    _set_tags(client, child, state.data.tags, _job_tags(run) | (_names(run) | {"mlflow.parentRunId": parent} if parent else {}))
     _log_params(client, child, run, state.data.params)
-    _log_events(client, child, run["events"], _imported(state.data.tags)[0], state.info.start_time)
-    if state.info.status != "FINISHED":
+    _log_events(client, child, run["events"], state.data.tags, state.info.start_time)
+    if run["done"] and state.info.status != "FINISHED":
         client.set_terminated(child, end_time=int(1000 * run["mtime"]))
     return child
 
 
-def _imported(tags: Mapping[str, str]) -> tuple[int, str]:
-    """How many events are in, and their hash; one tag, so that the two cannot part."""
-    count, _, digest = tags.get(EVENTS, "0 ").partition(" ")
-    return int(count), digest
+def imported_steps(tags: Mapping[str, str], events: Sequence[Mapping[str, Any]]) -> dict[str, int] | None:
+    """Split -> last step that is in; None when what is in is from another start than these events."""
+    value = tags.get(EVENTS)
+    if value is None:
+        return {}
+    if value.startswith("{"):
+        known = json.loads(value)
+        return known["steps"] if known["start"] == _start(events) else None
+    # a store from before runs were watched: how many events are in, and their hash
+    count, _, digest = value.partition(" ")
+    seen = list(events[:int(count)])
+    return _last_steps(seen) if len(seen) == int(count) and digest == hash_value(seen) else None
 
 
-def _continues(tags: Mapping[str, str], events: Sequence[Mapping[str, Any]]) -> bool:
-    """Do the events begin with those imported so far?"""
-    count, digest = _imported(tags)
-    return count == 0 or (count <= len(events) and digest == hash_value(list(events[:count])))
+def _start(events: Sequence[Mapping[str, Any]]) -> str:
+    return hash_value(list(events[:1]))[:16]
 
 
-def _run_tags(run: Mapping[str, Any]) -> dict[str, str]:
+def _last_steps(events: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    steps: dict[str, int] = {}
+    for event in filter(_counts, events):
+        steps[event.get("split", "")] = event["step"]
+    return steps
+
+
+def _supersede(client: Any, state: Any, key: str) -> None:
+    """Keep the curves of a run that was trained anew from the start under the same key, apart."""
+    client.set_tag(state.info.run_id, KEY, f"superseded {key}")
+    if state.info.status == "RUNNING":
+        client.set_terminated(state.info.run_id, "KILLED")
+
+
+def _started(run: Mapping[str, Any]) -> float:
+    """When the run began, s since 1970; events from before starts had a time say how long it took."""
+    known = next((event["at"] for event in run["events"][:1] if is_number(event.get("at"))), None)
+    return known if known is not None else run["mtime"] - max((event.get("seconds", 0) for event in run["events"]), default=0)
+
+
+def _set_tags(client: Any, child: str, known: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    """Set what differs. A new name goes with new names only, so that one given in the UI stays."""
+    for name, value in wanted.items():
+        if known.get(name) != value and (name != RUN_NAME or known.get(NAMES) != wanted[NAMES]):
+            client.set_tag(child, name, value)
+
+
+def _names(run: Mapping[str, Any]) -> dict[str, str]:
+    return {RUN_NAME: run["names"][0], NAMES: ", ".join(run["names"])}
+
+
+def _job_tags(run: Mapping[str, Any]) -> dict[str, str]:
+    """`job.id`, `job.cluster`, ... as the launcher noted them; from the events `job.nodes`, all it ran on, and `job.restarts` of the last job."""
+    attempts = [event for event in run["events"] if event.get("event") in ("start", "resume") and "node" in event]
+    seen = {"id": attempts[-1].get("job"), "restarts": attempts[-1].get("restart"),
+            "nodes": ", ".join(dict.fromkeys(event["node"] for event in attempts))} if attempts else {}
     job = run["summary"].get("job")
-    details = job if isinstance(job, Mapping) else {"id": job}
-    tags = {f"job.{name}": str(value) for name, value in details.items() if value is not None}
-    return {**tags, "ostinato.names": ", ".join(run["names"])}
+    details = seen | (dict(job) if isinstance(job, Mapping) else {"id": job} if job is not None else {})
+    return {f"job.{name}": str(value) for name, value in details.items() if value is not None}
 
 
 def _log_params(client: Any, child: str, run: Mapping[str, Any], known: Mapping[str, str]) -> None:
@@ -100,33 +145,45 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield re.sub(r"[^\w\-./ ]", "_", f"{prefix}{name}")[:250], json.dumps(value) if isinstance(value, list) else value
 
 
-def _log_events(client: Any, child: str, events: Sequence[Mapping[str, Any]], done: int, start: int) -> None:
-    """Send the events after the first `done` in whole batches; the count of what is in goes up after each."""
-    metrics = list(event_metrics(events, start))
-    pending: list[Any] = []
-    for index in range(done, len(events)):
-        if len(pending) + len(metrics[index]) > METRICS_PER_BATCH:
-            _commit(client, child, pending, events, index)
+def _log_events(client: Any, child: str, events: Sequence[Mapping[str, Any]], tags: Mapping[str, str], start: int) -> None:
+    """Send the events beyond the steps that are in, in whole batches; what is in is noted after each. `start` in milliseconds since 1970."""
+    steps, pending = dict(imported_steps(tags, events) or {}), []
+    for event, metrics in zip(events, event_metrics(events, start), strict=True):
+        split = event.get("split", "")
+        if not metrics or event["step"] <= steps.get(split, -1):
+            continue
+        if pending and len(pending) + len(metrics) > METRICS_PER_BATCH:
+            _commit(client, child, pending, _note(events, steps))
             pending = []
-        pending += metrics[index]
-    if done < len(events):
-        _commit(client, child, pending, events, len(events))
+        pending += metrics
+        steps[split] = event["step"]
+    if pending or tags.get(EVENTS) != _note(events, steps):
+        _commit(client, child, pending, _note(events, steps))
 
 
-def _commit(client: Any, child: str, metrics: Sequence[Any], events: Sequence[Mapping[str, Any]], count: int) -> None:
+def _note(events: Sequence[Mapping[str, Any]], steps: Mapping[str, int]) -> str:
+    return json.dumps({"start": _start(events), "steps": steps}, sort_keys=True)
+
+
+def _commit(client: Any, child: str, metrics: Sequence[Any], note: str) -> None:
     log(client, child, metrics)
-    client.set_tag(child, EVENTS, f"{count} {hash_value(list(events[:count]))}")
+    client.set_tag(child, EVENTS, note)
 
 
 def event_metrics(events: Sequence[Mapping[str, Any]], start: int) -> Iterator[list[Any]]:
-    """Each event's numbers as MLflow metrics: `train.loss`, `valid.loss`, `train.lr`. `start` in milliseconds since 1970."""
+    """Each event's numbers as MLflow metrics: `train.loss`, `valid.loss`, `train.lr`, `system/rss_gib`. `start` in milliseconds since 1970."""
     seconds = 0.0
     for event in events:
         seconds = event["seconds"] if is_number(event.get("seconds")) else seconds
         numbers = {name: value for name, value in event.items() if name not in ("step", "seconds") and is_number(value)}
         split = f"{event['split']}." if "split" in event else ""
-        counts = "step" in event and "event" not in event
-        yield [metric(split + name, value, start + int(1000 * seconds), event["step"]) for name, value in numbers.items()] if counts else []
+        places = {name: f"system/{name}" if name in SYSTEM else split + name for name in numbers}
+        yield [metric(places[name], value, start + int(1000 * seconds), event["step"]) for name, value in numbers.items()] if _counts(event) else []
+
+
+def _counts(event: Mapping[str, Any]) -> bool:
+    """Whether an event is measurements, not something that happened."""
+    return "step" in event and "event" not in event
 
 
 def is_number(value: Any) -> bool:

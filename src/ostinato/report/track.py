@@ -2,8 +2,9 @@
 
 The truth is `events.jsonl`; MLflow is a copy with one writer (six processes on one fresh SQLite: five failed). A pipeline revision, known
 by the hash of its models' signatures and its scores, is a parent run with the scores as metrics (the MIDI track's begin with `midi.`) and the
-demos as artifacts; each training run, known by its signature, is a child of the newest revision that uses it. The import can be killed and
-repeated at any point: runs are found by the tag `ostinato.key`, and what is in already is not sent again (see `ostinato.report.runs`).
+demos as artifacts; each training run, known by its signature, is a child of the newest revision that uses it. `ostinato watch` may have brought
+it in while it trained; here it gets parent and names, and is finished. The import can be killed and repeated at any point: runs are found by the
+tag `ostinato.key`, and what is in already is not sent again (see `ostinato.report.runs`). Whoever writes to the store holds a lock on a file.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ import argparse
 import logging
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from ostinato.files import UserError, commit, hash_value, read_json, read_jsonl, sha256, write_json, write_sidecar
 from ostinato.params import Track, section
@@ -43,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     """Import everything, then write the stamp. Raises UserError when the store fails; only MLflow's copy is missing then."""
     params: Track = section("track", args.params)
     revision = given(args)
-    stamp = _guarded(params.uri, lambda: _import(params, revision))
+    stamp = guarded(params.uri, lambda: _import(params, revision))
     write_json(args.stamp, stamp)
     write_sidecar(args.stamp, "track", [*revision.tables.values(), *args.models, *args.midi_models, *revision.demos.values()], params.model_dump())
     print(f"{params.uri}: revision {revision.key[:12]}, {len(revision.runs)} training runs")
@@ -77,7 +81,7 @@ def given(args: argparse.Namespace) -> Revision:
 
 
 def training_runs(folders: Sequence[Path], prefix: str = "") -> dict[str, dict[str, Any]]:
-    """Key -> {"names", "summary", "events", "mtime"}. The best of a sweep is a copy: it has the same signature and is the same run.
+    """Key -> {"names", "summary", "events", "mtime" (s), "done"}, see `ostinato.report.runs`. The best of a sweep is a copy: it has the same signature and is the same run.
 
     `prefix` is put before the folders' names.
     """
@@ -88,23 +92,32 @@ def training_runs(folders: Sequence[Path], prefix: str = "") -> dict[str, dict[s
             raise UserError(f"{folder / 'summary.json'}: expected an object, got {type(summary).__name__}")
         events = read_jsonl(path)
         key = str(summary.get("signature") or hash_value({"name": folder.name, "plan": summary.get("plan"), "start": events[:1]}))
-        run = runs.setdefault(key, {"names": [], "summary": summary, "events": events, "mtime": path.stat().st_mtime})
+        run = runs.setdefault(key, {"names": [], "summary": summary, "events": events, "mtime": path.stat().st_mtime, "done": True})
         run["names"].append(prefix + folder.name)
     return runs
 
 
-def _guarded(uri: str, work: Callable[[], Any]) -> Any:
-    """Do the MLflow work quietly; what the store says when it fails becomes one line."""
+def guarded(uri: str, work: Callable[[], Any]) -> Any:
+    """Do the MLflow work quietly and as the only writer; what the store says when it fails becomes one line, a UserError."""
     _quiet()
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        return work()
+        with FileLock(lock_file(uri, "lock")):
+            return work()
     except (MlflowException, SQLAlchemyError, OSError) as error:  # requests' errors are OSErrors
         reason = re.sub(r"\s+", " ", str(error))[:300]
         raise UserError(f"track.uri: {uri}: MLflow's store failed ({type(error).__name__}: {reason}); "
                         "events, scores and demos are safe in their files: mend the store and run this step again") from error
+
+
+def lock_file(uri: str, purpose: str) -> Path:
+    """The file that is locked while one writes to a store: beside a database file, so that all who can write it see it; else on this machine."""
+    if uri.startswith("sqlite:///"):
+        database = Path(uri.removeprefix("sqlite:///").partition("?")[0]).absolute()
+        return database.with_name(f"{database.name}.{purpose}")
+    return Path(tempfile.gettempdir()) / f"ostinato-{os.getuid()}-{hash_value(uri)[:12]}.{purpose}"
 
 
 def _quiet() -> None:
@@ -119,16 +132,16 @@ def _import(params: Track, revision: Revision) -> dict[str, Any]:
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=params.uri)
-    experiment, key = _experiment(client, params), revision.key
-    parent = find(client, experiment, key) or create(client, experiment, key, f"revision {key[:8]}", _provenance(), None)
-    children = {child: import_run(client, experiment, child, run, _provenance(), parent) for child, run in revision.runs.items()}
+    experiment, key = experiment_id(client, params), revision.key
+    parent = find(client, experiment, key) or create(client, experiment, key, f"revision {key[:8]}", provenance(), None)
+    children = {child: import_run(client, experiment, child, run, provenance(), parent) for child, run in revision.runs.items()}
     named = {name: children[child] for child, run in revision.runs.items() for name in run["names"]}
     if COMPLETE not in client.get_run(parent).data.tags:
         _import_revision(client, parent, revision, {f"ostinato.run.{name}": child for name, child in named.items()})
     return {"uri": params.uri, "experiment": params.experiment, "key": key, "parent": parent, "runs": named}
 
 
-def _experiment(client: Any, params: Track) -> str:
+def experiment_id(client: Any, params: Track) -> str:
     """The experiment's id. A database without server would put artifacts into ./mlruns; `mlflow ui` and dvc know ./mlartifacts."""
     remote, here = params.uri.startswith(("http://", "https://", "databricks")), ARTIFACTS.absolute().as_uri()
     known = client.get_experiment_by_name(params.experiment)
@@ -142,7 +155,8 @@ def _experiment(client: Any, params: Track) -> str:
     return client.create_experiment(params.experiment, artifact_location=None if remote else here)
 
 
-def _provenance() -> dict[str, str]:
+def provenance() -> dict[str, str]:
+    """Tags of a new run: the commit of the code and the hash of dvc.lock, where there are such."""
     tags = {"mlflow.source.git.commit": commit(), "ostinato.dvc_lock": sha256("dvc.lock") if Path("dvc.lock").is_file() else None}
     return {name: value for name, value in tags.items() if value is not None}
 

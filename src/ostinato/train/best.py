@@ -7,7 +7,10 @@ import shutil
 from pathlib import Path
 
 from ostinato.files import atomic, read_json, write_json, write_sidecar
-from ostinato.lm.pretrained import CODEC_FILE
+from ostinato.lm.pretrained import CODEC_FILE, LM_FILE
+
+#: What a model's folder may hold besides its summary: an audio model lies beside its codec, a MIDI model beside its tokenizer.
+BESIDE = {CODEC_FILE, LM_FILE, "events.jsonl", "tokenizer.json"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +23,7 @@ def run(args: argparse.Namespace) -> None:
     """Copy the best model and list the sweep in its summary."""
     losses = {folder: read_json(folder / "summary.json")["valid_loss"] for folder in args.models}
     best = min(losses, key=lambda folder: (losses[folder], str(folder)))
-    for name in (CODEC_FILE, "events.jsonl", "state_dict.bin"):
+    for name in sorted(BESIDE & {path.name for path in best.iterdir()}):
         with atomic(args.out / name) as path:
             shutil.copyfile(best / name, path)
     sweep = {folder.name: loss for folder, loss in losses.items()}

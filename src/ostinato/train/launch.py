@@ -1,32 +1,39 @@
-"""Start a training job through submitit, on this machine or on Slurm, follow its log, and survive its launcher's death.
+"""Run training jobs to their end through submitit, on this machine or on Slurm: follow their logs, and survive their launcher's death.
 
-One folder per run. `job.json` there holds the job's id, so that a launcher started again attaches to a job that still runs instead of starting
-another; `lock` is held by the training process as long as it lives, so that two never write one run on one machine. When the job reaches its
-time limit or is preempted, it ends its step, writes a checkpoint, and submitit requeues it. Interrupted (Ctrl-C, SIGTERM), the launcher cancels the job.
+One folder per run. `run.json` there says what it is; `job.json` which job works on it, so that a launcher started again attaches to a job that still runs instead of
+starting another; `lock` is held by the training process as long as it lives, so that two never write one run. Runs of a sweep go as one job array.
+
+A job that reaches its time limit ends its step, writes a checkpoint, and submitit requeues it. SIGTERM, which Slurm sends before it preempts, requeues or cancels a
+job, makes a checkpoint and no more: what follows is for Slurm to decide. A job that Slurm ended through no fault of its own and did not requeue is submitted anew.
+Interrupted (Ctrl-C, SIGTERM), the launcher cancels its jobs.
 """
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import logging
 import os
-import re
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ostinato.files import UserError, atomic, read_json, write_json
 from ostinato.sections import Launch, Loop, Method, Schedule
+from ostinato.train import jobs
+from ostinato.train.jobs import Job, Queue, hold
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 #: How long the other processes of a requeued job wait for its end, s.
 GRACE_SECONDS = 60
+#: What `run.json` says of a run.
+PUBLIC = ("name", "signature", "composer", "plan", "model")
 
 
 class TrainJob:
@@ -42,14 +49,16 @@ class TrainJob:
         from ostinato.train.loop import Preempted, train
         from ostinato.train.parallel import crew
 
-        folder, plan = Path(self.config["folder"]), Schedule.of(self.config["plan"])
+        folder, plan = self.folder, Schedule.of(self.config["plan"])
         torch.set_num_threads(plan.threads)
         notice, values = Notice(), dict(self.config["loop"])
         method = Method.model_validate(values.pop("method")) if "method" in values else None
         with crew() as us, hold(folder / "lock") if us.rank == 0 else nullcontext():
+            if us.size == 1 and (folder / "done.json").is_file():  # the job of a launcher that believed this one lost
+                return read_json(folder / "done.json")
             task = importlib.import_module(self.config["task"]).build(self.config, us.device)
             try:
-                summary = train(task, Loop.model_validate(values), plan, folder, notice.given, method, us)
+                summary = train(task, Loop.model_validate(values), plan, folder, notice.latest, method, us)
             except Preempted:
                 notice.answer()  # does not come back in the first process: submitit requeues the job and ends all
                 time.sleep(GRACE_SECONDS)
@@ -59,6 +68,11 @@ class TrainJob:
                 write_json(folder / "done.json", summary)
         return summary
 
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return Path(self.config["folder"])
+
     def checkpoint(self) -> Any:
         """submitit calls this shortly before the time limit and on preemption: the same job again, which finds its checkpoint."""
         import submitit
@@ -67,127 +81,147 @@ class TrainJob:
 
 
 class Notice:
-    """Puts submitit's signal before the time limit or a preemption off until a step is done and its checkpoint written."""
+    """What the scheduler has said by signals, for the training loop to ask after each step: submitit's signal before the time limit means `stop`, SIGTERM `save`."""
 
     def __init__(self) -> None:
-        self.received: tuple[int, Any] | None = None
-        number = getattr(signal, "SIG" + os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2"))
-        self.handler = signal.signal(number, self._receive)
+        self.word, self.received = "", (0, None)
+        self.handler = signal.signal(getattr(signal, "SIG" + os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2")), self._stop)
+        signal.signal(signal.SIGTERM, self._save)
 
-    def _receive(self, number: int, frame: Any) -> None:
-        self.received = (number, frame)
+    def _stop(self, number: int, frame: Any) -> None:
+        self.word, self.received = "stop", (number, frame)
 
-    def given(self) -> bool:
-        """Whether the job is to stop."""
-        return self.received is not None
+    def _save(self, number: int, frame: Any) -> None:
+        self.word = self.word or "save"
+
+    def latest(self) -> str:
+        """`stop`, `save` or nothing; `save` is said once."""
+        word = self.word
+        if word == "save":
+            self.word = ""
+        return word
 
     def answer(self) -> None:
-        """Let submitit handle the signal."""
-        if self.received and callable(self.handler):
-            self.handler(*self.received)
+        """Let submitit handle the signal: it requeues the job and ends this process. While Slurm does not take the request, ask again: the limit ends that."""
+        while callable(self.handler):
+            try:
+                return self.handler(*self.received)
+            except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+                log.warning("not requeued (%s), asking again", error)
+                time.sleep(5)
 
 
-class hold:
-    """Hold an exclusive lock on a file while the block runs, with the process's id in it. The system drops it with the process, however that dies."""
+@dataclass
+class _Run:
+    """A run on its way. `position`: how much of its log has been shown, bytes."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    work: TrainJob
+    job: Job | None = None
+    position: int = 0
+    attempts: int = 0
+    failure: str | None = None
 
-    def __enter__(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.stream = self.path.open("a+")
-        fcntl.flock(self.stream, fcntl.LOCK_EX)
-        self.stream.truncate(0)
-        print(os.getpid(), file=self.stream, flush=True)
+    @property
+    def folder(self) -> Path:
+        return self.work.folder
 
-    def __exit__(self, *_: Any) -> None:
-        self.stream.close()
-
-
-def is_held(path: Path) -> bool:
-    """Whether a living process on this machine holds the lock."""
-    if not path.exists():
-        return False
-    with path.open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    @property
+    def over(self) -> bool:
+        return self.failure is not None or (self.job is None and (self.folder / "done.json").is_file())
 
 
-def launch(job: TrainJob, params: Launch) -> None:
-    """Run `job` to its end: attach to one that still runs, or submit a new one. The run folder then holds `done.json`.
+def launch(work: Sequence[TrainJob], params: Launch) -> None:
+    """Run training jobs to their end: attach to those that still run, submit the others. Each run folder then holds `done.json`.
 
     Raises:
-        UserError: the job failed; carries the last line of its traceback and the path of its log.
+        UserError: a job failed, after the others came to their end; carries the end of its traceback and the path of its log.
     """
-    folder = Path(job.config["folder"])
-    if (folder / "done.json").is_file():
+    runs = [run for run in map(_Run, work) if not run.over]
+    if not runs:
         return
     _heed_signals()
-    submitted = _attach(folder, params) or _submit(job, params, folder)
+    queue = Queue(params.poll_seconds)
     try:
-        _follow(submitted, folder)
+        for run in runs:
+            write_json(run.folder / "run.json", {key: run.work.config[key] for key in PUBLIC if key in run.work.config})
+            run.job = jobs.attach(run.folder, queue)
+        while any(not run.over for run in runs):
+            _submit_waiting(runs, params, queue)
+            for run in runs:
+                _look_after(run, params, several=len(runs) > 1)
+            time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not come between
             signal.signal(number, signal.SIG_IGN)
-        submitted.cancel(check=False)
-        log.warning("%s: cancelled job %s", folder, submitted.job_id)
+        running = [run.job for run in runs if run.job]
+        jobs.cancel(running)
+        log.warning("cancelled %s", ", ".join(f"job {job.id}" for job in running) or "nothing: no job was submitted yet")
         raise
-    _raise_failure(submitted, folder)
+    if failures := [run.failure for run in runs if run.failure]:
+        raise UserError("\n".join(failures))
 
 
-def _submit(job: TrainJob, params: Launch, folder: Path) -> Any:
-    import submitit
-
-    executor = submitit.AutoExecutor(folder / "jobs", cluster=params.cluster, slurm_max_num_timeout=params.max_timeouts,
-                                     local_max_num_timeout=params.max_timeouts)
-    executor.update_parameters(
-        name=f"ostinato-{job.config['name']}", timeout_min=params.timeout_min, gpus_per_node=params.gpus, cpus_per_task=params.cpus,
-        tasks_per_node=params.tasks_per_node, nodes=params.nodes, mem_gb=params.mem_gb, slurm_signal_delay_s=params.signal_delay_s,
-        **({"slurm_partition": params.partition} if params.partition else {}))
-    submitted = executor.submit(job)
-    write_json(folder / "job.json", {"cluster": params.cluster, "id": submitted.job_id})
-    return submitted
+def each_run(names: Sequence[str], plans: Sequence[str], outs: Sequence[Path]) -> list[tuple[str, str]]:
+    """Name and plan of each run of a command. Raises UserError when there are not as many names as plans and folders."""
+    if not len(names) == len(plans) == len(outs):
+        raise UserError(f"--name, --plan and --out: expected as many of each, got {len(names)}, {len(plans)} and {len(outs)}")
+    return list(zip(names, plans))
 
 
-def _attach(folder: Path, params: Launch) -> Any:
-    """The job of an earlier launcher, when it still runs; None otherwise."""
-    import submitit
-
-    if not (folder / "job.json").is_file():
-        return None
-    known = read_json(folder / "job.json")
-    if known["cluster"] == "local":
-        if not is_held(folder / "lock"):
-            return None
-        submitted = _OrphanedLocalJob(folder / "jobs", known["id"], folder / "lock")
-    else:
-        submitted = submitit.SlurmJob(folder / "jobs", known["id"])
-        if submitted.done(force_check=True):
-            return None
-    log.info("%s: attached to job %s, which still runs", folder, known["id"])
-    return submitted
+def _submit_waiting(runs: Sequence[_Run], params: Launch, queue: Queue) -> None:
+    """Submit what waits: on Slurm all of it, as an array that keeps to `at_once` by itself; here as many as may run."""
+    waiting = [run for run in runs if not run.job and not run.over]
+    if params.cluster == "local":
+        waiting = waiting[: max(0, params.at_once - sum(run.job is not None for run in runs))]
+    groups = [[run] for run in waiting] if params.cluster == "local" else [waiting] if waiting else []
+    for group in groups:
+        name = "ostinato-" + group[0].work.config["name"]
+        submitted = jobs.submit([run.work for run in group], [run.folder for run in group], name, params, queue)
+        for run, job in zip(group, submitted):
+            run.job, run.position, run.attempts = job, 0, run.attempts + 1
 
 
-class _OrphanedLocalJob:
-    """A local job whose launcher has died: it runs as long as its lock is held."""
+def _look_after(run: _Run, params: Launch, several: bool) -> None:
+    """Show what a run's job has printed since, and see whether it is over."""
+    if not run.job:
+        return
+    run.position = _print_from(jobs.output_log(run.job), run.position, f"{run.work.config['name']}: " if several else "")
+    finished = (run.folder / "done.json").is_file()
+    if finished and params.cluster == "slurm" or run.job.ended():
+        _conclude(run, params)
+    elif trace := jobs.traceback_of(run.job):
+        _fail(run, jobs.tail_of_trace(trace))
 
-    def __init__(self, folder: Path, job_id: str, lock: Path) -> None:
-        import submitit
 
-        self.job_id, self.lock = job_id, lock
-        self.paths = submitit.core.utils.JobPaths(folder, job_id, 0)
+def _conclude(run: _Run, params: Launch) -> None:
+    """A job is over: with a model, without one through no fault of its own, or failed."""
+    assert run.job
+    trace, fate = jobs.traceback_of(run.job), ""
+    if not (run.folder / "done.json").is_file():
+        fate = run.job.fate()
+        if trace:
+            _fail(run, jobs.tail_of_trace(trace))
+        elif fate in jobs.NO_FAULT and run.attempts <= params.max_timeouts:
+            log.warning("%s: Slurm ended job %s (%s) and did not requeue it; submitting another, which goes on from the checkpoint", run.folder, run.job.id, fate)
+        else:
+            _fail(run, _how_it_died(run.job, fate, params))
+    run.job = None
 
-    def done(self) -> bool:
-        return not is_held(self.lock)
 
-    def cancel(self, check: bool = True) -> None:
-        os.kill(int(self.job_id), signal.SIGINT)
+def _how_it_died(job: Job, fate: str, params: Launch) -> str:
+    hints = {"OUT_OF_MEMORY": f"out of memory, {params.mem_gb} GB asked; raise train.launch.mem_gb", "CANCELLED": "somebody cancelled it",
+             "TIMEOUT": f"it reached its limit of {params.timeout_min} min more than {params.max_timeouts} times; raise train.launch.timeout_min or max_timeouts"}
+    path = jobs.error_log(job)
+    said = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()][-3:] if path.is_file() else []
+    reason = f"Slurm says {fate}" + (f": {hints[fate]}" if fate in hints else "") if fate else "the process ended without a result (killed, or out of memory)"
+    return "\n  ".join([reason, *said])
 
-    def exception(self) -> None:
-        return None
+
+def _fail(run: _Run, reason: str) -> None:
+    assert run.job
+    run.failure = (f"{run.work.config['name']}: job {run.job.id} failed: {reason} (log: {os.path.relpath(jobs.error_log(run.job))}; "
+                   "its checkpoint is kept, the next run goes on from it)")
+    run.job = None
 
 
 def _heed_signals() -> None:
@@ -200,45 +234,21 @@ def _heed_signals() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _follow(submitted: Any, folder: Path) -> None:
-    """Print the job's output as it comes, until the job is done."""
-    position = 0
-    while True:
-        done = submitted.done()
-        position = _print_from(submitted.paths.stdout, position)
-        if done:
-            return
-        time.sleep(POLL_SECONDS)
-
-
-def _print_from(path: Path, position: int) -> int:
+def _print_from(path: Path, position: int, prefix: str) -> int:
+    """Print a log's lines of progress from a position on; returns the next."""
     if path.is_file():
         with path.open(encoding="utf-8", errors="replace") as stream:
             stream.seek(position)
             for line in stream:
                 if line.startswith("step "):  # submitit's own lines are kept in the file
-                    print(line, end="", flush=True)
+                    print(prefix + line, end="", flush=True)
             position = stream.tell()
     return position
 
 
-def _raise_failure(submitted: Any, folder: Path) -> None:
-    if (folder / "done.json").is_file():
-        return
-    error = submitted.exception()
-    reason = _last_of_trace(str(error)) if error else "the process ended without a result (killed, or out of memory)"
-    raise UserError(f"job {submitted.job_id} failed: {reason} (log: {submitted.paths.stderr}; its checkpoint is kept, the next run goes on from it)")
-
-
-def _last_of_trace(text: str) -> str:
-    """The last line of the traceback that submitit quotes between two lines of dashes, or of the text when it quotes none."""
-    quoted = re.search(r"^-{10,}\n(.*?)^-{10,}$", text, re.DOTALL | re.MULTILINE)
-    return (quoted[1] if quoted else text).strip().splitlines()[-1].removeprefix(f"{UserError.__module__}.{UserError.__name__}: ")
-
-
-def deliver(folder: Path, out: Path, names: Sequence[str], public: dict[str, Any]) -> None:
+def deliver(folder: Path, out: Path, names: Sequence[str]) -> None:
     """Copy what a finished run made to where the next rules look for it, with its summary."""
     for name in names:
         with atomic(out / name) as path:
             shutil.copytree(folder / name, path) if (folder / name).is_dir() else shutil.copyfile(folder / name, path)
-    write_json(out / "summary.json", read_json(folder / "done.json") | public | {"job": read_json(folder / "job.json")})
+    write_json(out / "summary.json", read_json(folder / "done.json") | read_json(folder / "run.json") | {"job": read_json(folder / "job.json")})

@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ostinato.files import UserError, atomic, read_jsonl, write_json, write_jsonl
+from ostinato.files import UserError, atomic, read_jsonl, read_whole_lines, write_json, write_jsonl
 from ostinato.sections import Loop, Method, Schedule
 from ostinato.train.average import Average
 from ostinato.train.parallel import Crew
+from ostinato.train.usage import Usage, whereabouts
 
 log = logging.getLogger(__name__)
 
@@ -70,12 +71,12 @@ class Preempted(Exception):
     """The job was told to stop; a checkpoint has been written."""
 
 
-def train(task: Task, loop: Loop, plan: Schedule, folder: Path, told_to_stop: Callable[[], bool] = lambda: False, method: Method | None = None,
+def train(task: Task, loop: Loop, plan: Schedule, folder: Path, notice: Callable[[], str] = lambda: "", method: Method | None = None,
           crew: Crew = Crew()) -> dict[str, Any]:
     """Train until `task.steps`, from the checkpoint in `folder` if there is one; with none to take, validate. Returns the summary.
 
     Args:
-        told_to_stop: asked after every step; method: how to fit into memory, None: batches whole, no average of weights; crew: this process among all.
+        notice: asked after every step: `stop` writes a checkpoint and ends, `save` writes one and goes on; method: how to fit into memory, None: batches whole, no average of weights; crew: this process among all.
 
     Raises:
         Preempted: told to stop before the end.
@@ -93,7 +94,7 @@ def train(task: Task, loop: Loop, plan: Schedule, folder: Path, told_to_stop: Ca
     run = _Run(task, loop, plan, folder, crew, optimizer, average, min(micro, -(-plan.batch_size // crew.size)))
     _resume(run)
     events = _Events(folder / "events.jsonl", run.step, silent=crew.rank > 0)
-    begun = time.monotonic() - run.seconds
+    begun, usage = time.monotonic() - run.seconds, Usage()
     while run.step < task.steps:
         rate = learning_rate(run.step, task.steps, plan.lr, loop)
         loss, codes = _step(run, rate, events)
@@ -104,11 +105,13 @@ def train(task: Task, loop: Loop, plan: Schedule, folder: Path, told_to_stop: Ca
         if run.step % loop.log_every == 0 or last:
             seconds = time.monotonic() - begun
             events.write({"step": run.step, "split": "train", "loss": loss, "lr": rate, "seconds": round(seconds, 2),
-                          "codes_per_second": round(codes * run.step / seconds), **_memory()})
+                          "codes_per_second": round(codes * run.step / seconds), **usage.read()})
         if run.step % loop.validate_every == 0 or last:
             events.write({"step": run.step, "split": "valid", "loss": validate(run)})
-        stopping = crew.any(told_to_stop())
-        if run.step % loop.checkpoint_every == 0 or last or stopping:
+        word = notice()
+        told = crew.any(bool(word))
+        stopping = told and crew.any(word == "stop")
+        if run.step % loop.checkpoint_every == 0 or last or told:
             run.seconds = time.monotonic() - begun
             _save(run)
         if stopping and not last:
@@ -211,13 +214,6 @@ def validate(run: _Run) -> float:
     return total / codes
 
 
-def _memory() -> dict[str, float]:
-    """The most memory a GPU held so far, GiB; nothing without one."""
-    import torch
-
-    return {"gpu_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2)} if torch.cuda.is_available() else {}
-
-
 def trained_state(model: Any) -> dict[str, Any]:
     """A model's state but for its frozen weights."""
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
@@ -254,8 +250,9 @@ class _Events:
     def __init__(self, path: Path, step: int, silent: bool) -> None:
         self.path, self.silent = path, silent
         if not silent:
-            kept = [event for event in _whole_lines(path) if event.get("step", 0) <= step]
-            write_jsonl(path, [*kept, {"event": "resume" if step else "start", "step": step}])
+            # without a checkpoint the first start stays, and is what `ostinato track` knows the run by; see ostinato.report.runs
+            kept = [event for event in (read_whole_lines(path) if path.is_file() else []) if event.get("step", 0) <= step]
+            write_jsonl(path, [*kept, {"event": "resume" if step else "start", "step": step, **whereabouts()}])
 
     def write(self, event: dict[str, Any]) -> None:
         if self.silent:
@@ -263,14 +260,6 @@ class _Events:
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(event, sort_keys=True) + "\n")
         print(" ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in event.items()), flush=True)
-
-
-def _whole_lines(path: Path) -> list[dict[str, Any]]:
-    """The events of a file whose last line a kill may have cut short."""
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def _summary(folder: Path, task: Task, micro: int) -> dict[str, Any]:

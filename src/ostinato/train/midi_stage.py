@@ -1,4 +1,7 @@
-"""Train the MIDI GPT through submitit, by the loop and launcher of all others: `pretrained` on all pieces, any other name on one composer's, from it."""
+"""Train the MIDI GPT through submitit, by the loop and launcher of all others: `pretrained` on all pieces, any other name on one composer's, from it.
+
+The runs of a sweep are trained side by side.
+"""
 
 from __future__ import annotations
 
@@ -11,41 +14,42 @@ from ostinato.lm.pretrained import LM_FILE
 from ostinato.params import part
 from ostinato.params_midi import Augmentation, Gpt, Studied
 from ostinato.sections import Launch, Schedule
-from ostinato.train.launch import TrainJob, deliver, launch
+from ostinato.train.launch import TrainJob, deliver, each_run, launch
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the stage's options."""
-    parser.add_argument("--name", required=True, help="name of the run")
+    parser.add_argument("--name", nargs="+", required=True, help="name of each run")
     parser.add_argument("--params", required=True, help="what section `midi.train` says about all runs, as JSON")
     parser.add_argument("--model", required=True, help="section `midi.model`, as JSON")
     parser.add_argument("--augmentation", required=True, help="section `midi.augmentation`, as JSON")
-    parser.add_argument("--plan", required=True, help="midi.train.pretrain or midi.train.finetune, as JSON")
+    parser.add_argument("--plan", nargs="+", required=True, help="what to train, for each run, as JSON: midi.train.pretrain with values of the sweep, or midi.train.finetune")
     parser.add_argument("--launch", required=True, help="how to start the job, as JSON: train.launch")
     parser.add_argument("--tokens", type=Path, required=True, help="folder of tokenizer.json and the shards")
     parser.add_argument("--composer", help="learn this composer's pieces alone")
     parser.add_argument("--init", type=Path, help="folder of the model to go on from")
     parser.add_argument("--runs", type=Path, required=True, help="folder of all runs")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the trained model")
+    parser.add_argument("--out", type=Path, nargs="+", required=True, help="folder for each trained model")
 
 
 def run(args: argparse.Namespace) -> None:
     """Train, or go on training, and export."""
-    config = configuration(args)
-    launch(TrainJob(config), part(Launch, "launch", args.launch))
-    folder = Path(config["folder"])
-    public = {key: config[key] for key in ("name", "composer", "plan", "model", "signature")}
-    deliver(folder, args.out, [*(["adapter"] if (folder / "adapter").is_dir() else []), "events.jsonl", LM_FILE, "tokenizer.json"], public)
-    write_sidecar(args.out / LM_FILE, "midi-train", inputs(args), public, config["loop"]["seed"])
+    configs = [configuration(args, name, plan) for name, plan in each_run(args.name, args.plan, args.out)]
+    launch([TrainJob(config) for config in configs], part(Launch, "launch", args.launch))
+    for config, out in zip(configs, args.out):
+        folder = Path(config["folder"])
+        deliver(folder, out, [*(["adapter"] if (folder / "adapter").is_dir() else []), "events.jsonl", LM_FILE, "tokenizer.json"])
+        public = {key: config[key] for key in ("name", "composer", "plan", "model", "signature")}
+        write_sidecar(out / LM_FILE, "midi-train", inputs(args), public, config["loop"]["seed"])
 
 
-def configuration(args: argparse.Namespace) -> dict[str, Any]:
-    """Everything the job needs, as plain JSON, with its signature and folder."""
+def configuration(args: argparse.Namespace, run_name: str, plan: str) -> dict[str, Any]:
+    """Everything a job needs, as plain JSON, with its signature and folder."""
     sections = {"loop": part(Studied, "midi.train", args.params), "model": part(Gpt, "midi.model", args.model),
-                "augmentation": part(Augmentation, "midi.augmentation", args.augmentation), "plan": part(Schedule, "plan", args.plan)}
+                "augmentation": part(Augmentation, "midi.augmentation", args.augmentation), "plan": part(Schedule, "plan", plan)}
     decisive = {"task": "ostinato.train.midigpt", "composer": args.composer} | {name: value.model_dump() for name, value in sections.items()}
     signature = hash_value([decisive, [sha256(path) for path in inputs(args)]])[:12]
-    name = f"midi-{args.name}"
+    name = f"midi-{run_name}"
     return decisive | {"name": name, "tokenizer": str((args.tokens / "tokenizer.json").resolve()), "shards": [str(path.resolve()) for path in shards(args.tokens)],
                        "init": str(args.init.resolve()) if args.init else None, "signature": signature, "folder": str((args.runs / name / signature).resolve())}
 

@@ -1,4 +1,4 @@
-"""Train one language model through submitit and put it, whole, where the next rules look for it.
+"""Train language models through submitit and put them, whole, where the next rules look for them: one, or the runs of a sweep side by side.
 
 The run's folder is `<runs>/<name>/<signature>`: the signature is a hash of everything that decides the weights (as in dora), so that a run goes on
 exactly when nothing of that has changed, and earlier runs are kept.
@@ -15,44 +15,47 @@ from typing import Any
 from ostinato.files import atomic, hash_value, sha256, write_sidecar
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, locate
 from ostinato.params import Launch, Model, Plan, Training, part, section
-from ostinato.train.launch import TrainJob, deliver, launch
+from ostinato.train.launch import TrainJob, deliver, each_run, launch
 from ostinato.train.plan import refuse_before_queueing
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the stage's options."""
-    parser.add_argument("--name", required=True, help="name of the run; `base` is trained without chords, any other with them")
+    parser.add_argument("--name", nargs="+", required=True, help="name of each run; `base` is trained without chords, any other with them")
     parser.add_argument("--params", required=True, help="section `train` without plans and launch, as JSON")
     parser.add_argument("--model", default="params.yaml", help="parameter file, or the section `model` as JSON")
-    parser.add_argument("--plan", required=True, help="what to train, as JSON: train.base or train.tune with values of the sweep")
+    parser.add_argument("--plan", nargs="+", required=True, help="what to train, for each run, as JSON: train.base or train.tune with values of the sweep")
     parser.add_argument("--launch", required=True, help="how to start the job, as JSON: train.launch")
     parser.add_argument("--codec", type=Path, required=True, help="folder of the codec")
     parser.add_argument("--codes", type=Path, nargs="+", required=True, help="arrays of codes")
     parser.add_argument("--init", type=Path, help="folder of the model to go on from")
     parser.add_argument("--runs", type=Path, required=True, help="folder of all runs")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the trained model")
+    parser.add_argument("--out", type=Path, nargs="+", required=True, help="folder for each trained model")
 
 
 def run(args: argparse.Namespace) -> None:
     """Train, or go on training, and export."""
-    config, how = configuration(args), part(Launch, "launch", args.launch)
-    refuse_before_queueing(config, how)
-    launch(TrainJob(config), how)
-    export(Path(config["folder"]), args, config)
+    how = part(Launch, "launch", args.launch)
+    configs = [configuration(args, name, plan) for name, plan in each_run(args.name, args.plan, args.out)]
+    for config in configs:
+        refuse_before_queueing(config, how)
+    launch([TrainJob(config) for config in configs], how)
+    for config, out in zip(configs, args.out):
+        export(config, out, args)
 
 
-def configuration(args: argparse.Namespace) -> dict[str, Any]:
-    """Everything the job needs, as plain JSON, with its signature and folder. A pretrained model is the base as it is: it is validated, not trained."""
-    training, plan = part(Training, "train", args.params), part(Plan, "plan", args.plan)
+def configuration(args: argparse.Namespace, name: str, plan: str) -> dict[str, Any]:
+    """Everything a job needs, as plain JSON, with its signature and folder. A pretrained model is the base as it is: it is validated, not trained."""
+    training, what = part(Training, "train", args.params), part(Plan, "plan", plan)
     model: Model = section("model", args.model)
-    config = {"task": "ostinato.train.musicgen", "name": args.name, "loop": training.model_dump(), "plan": plan.model_dump(),
-              "model": model.model_dump(), "chords": args.name != "base", "adopted": args.init is None and model.pretrained is not None}
+    config = {"task": "ostinato.train.musicgen", "name": name, "loop": training.model_dump(), "plan": what.model_dump(),
+              "model": model.model_dump(), "chords": name != "base", "adopted": args.init is None and model.pretrained is not None}
     decisive = {key: value for key, value in config.items() if key != "name"}
     made_from = [sha256(path) for path in inputs(args)]
     signature = hash_value([decisive, made_from])[:12]
     init = str(args.init.resolve()) if args.init else model.pretrained
     return config | {"codec": str(args.codec.resolve()), "codes": [str(path.resolve()) for path in args.codes], "signature": signature,
-                     "init": init, "folder": str((args.runs / args.name / signature).resolve())}
+                     "init": init, "folder": str((args.runs / name / signature).resolve())}
 
 
 def inputs(args: argparse.Namespace) -> list[Path]:
@@ -62,10 +65,11 @@ def inputs(args: argparse.Namespace) -> list[Path]:
     return files + ([locate(args.init or pretrained, LM_FILE)] if args.init or pretrained else [])
 
 
-def export(folder: Path, args: argparse.Namespace, config: dict[str, Any]) -> None:
-    """Copy the finished run to where the next rules look for it, beside its codec, with a sidecar."""
-    with atomic(args.out / CODEC_FILE) as path:
+def export(config: dict[str, Any], out: Path, args: argparse.Namespace) -> None:
+    """Copy a finished run to where the next rules look for it, beside its codec, with a sidecar."""
+    folder = Path(config["folder"])
+    with atomic(out / CODEC_FILE) as path:
         shutil.copyfile(args.codec / CODEC_FILE, path)
+    deliver(folder, out, [*(["adapter"] if (folder / "adapter").is_dir() else []), "events.jsonl", LM_FILE])
     public = {key: config[key] for key in ("name", "plan", "model", "signature")}
-    deliver(folder, args.out, [*(["adapter"] if (folder / "adapter").is_dir() else []), "events.jsonl", LM_FILE], public)
-    write_sidecar(args.out / LM_FILE, "train", inputs(args), json.loads(json.dumps(public)), config["loop"]["seed"])
+    write_sidecar(out / LM_FILE, "train", inputs(args), json.loads(json.dumps(public)), config["loop"]["seed"])

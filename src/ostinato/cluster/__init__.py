@@ -1,0 +1,1 @@
+"""The cluster a run is sent to."""

@@ -1,0 +1,174 @@
+"""`ostinato doctor`: check a Slurm site before a long run. One line a check: `ok`, `WARN` or `FAIL`, what was found, and what to do.
+
+Checked are Slurm's commands, what the profile's rules and training ask against what partitions have, a small job on each of them, whether training fits the
+GPU, and MLflow. Parameters are laid over one another as Snakemake does: a --configfile takes the place of the profile's own. Exit status: 1 when something FAILs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+
+from ostinato.cluster import outside
+from ostinato.cluster.demands import Demand, Profile, says, threads_of_rules, training
+from ostinato.cluster.finding import FAIL, WARN, Finding, fail, guarded, ok, warn
+from ostinato.cluster.fit import accounts, fits, preemption, warning
+from ostinato.cluster.probe import probes
+from ostinato.cluster.slurm import Slurm, ask, survey
+from ostinato.files import UserError, write_json
+from ostinato.params import Params, load
+
+COMMANDS = ("sbatch", "squeue", "scancel", "sacct", "sinfo", "scontrol", "srun")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage's options."""
+    parser.add_argument("--profile", type=Path, default=Path("cluster/slurm"), help="Snakemake profile (default: cluster/slurm)")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameter file (default: params.yaml)")
+    parser.add_argument("--configfile", type=Path, nargs="+", action="extend", default=[], help="laid over it, in place of what the profile names")
+    parser.add_argument("--no-jobs", action="store_true", help="submit no jobs")
+    parser.add_argument("--wait", type=float, default=300, help="how long such a job may wait and run, seconds (default: 300)")
+    parser.add_argument("--json", type=Path, help="file to write all findings to")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Check, and print each finding as it comes. Ends the process with status 1 when something FAILs."""
+    site, findings = Site(args), []
+    for name, check in CHECKS.items():
+        for finding in guarded(name, lambda check=check: check(site)):
+            print(finding.line, flush=True)
+            findings.append(finding)
+    if args.json:
+        write_json(args.json, [asdict(finding) for finding in findings])
+    failed, doubtful = (sum(finding.level == level for finding in findings) for level in (FAIL, WARN))
+    print(f"{len(findings)} checks: {failed} FAIL, {doubtful} WARN")
+    if failed:
+        sys.exit(1)
+
+
+class Site:
+    """What the checks ask about; each part is read when it is first asked for, and raises UserError when it cannot be."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+
+    @cached_property
+    def slurm(self) -> Slurm:
+        """What Slurm has."""
+        return survey()
+
+    @cached_property
+    def profile(self) -> Profile:
+        """What rules ask."""
+        return Profile(self.args.profile)
+
+    @cached_property
+    def paths(self) -> list[Path]:
+        """The parameter files, the later over the earlier."""
+        return [self.args.params, *(self.args.configfile or self.profile.configfiles)]
+
+    @cached_property
+    def params(self) -> Params:
+        """The parameters."""
+        return load(*self.paths)
+
+    @cached_property
+    def rules(self) -> list[Demand]:
+        """What rules ask, attempt by attempt."""
+        return list(self.profile.demands(threads_of_rules(Path("workflow/rules"))))
+
+    @cached_property
+    def training(self) -> Demand | None:
+        """What training asks of Slurm; None when it stays on this machine."""
+        launch = self.params.train.launch
+        return training(launch, str(says(self.paths, "train", "launch", "partition"))) if launch.cluster == "slurm" else None
+
+
+def commands(site: Site) -> Iterator[Finding]:
+    """Slurm's commands, its daemons, its version."""
+    missing = [name for name in COMMANDS if not shutil.which(name)]
+    if missing:
+        yield fail("commands", f"not found: {', '.join(missing)}", "run this where jobs are submitted (a login node), or load the site's Slurm module")
+    else:
+        yield ok("commands", f"{', '.join(COMMANDS)}: {ask('sinfo', '--version').strip()}")
+    yield from guarded("slurmctld", _controller)
+    yield from guarded("accounting", _accounting)
+
+
+def _controller() -> Iterator[Finding]:
+    lines = ask("scontrol", "ping", timeout=30).strip().splitlines()
+    yield ok("slurmctld", "; ".join(lines)) if any(line.endswith("UP") for line in lines) else fail("slurmctld", "; ".join(lines), "ask the site's administrators")
+
+
+def _accounting() -> Iterator[Finding]:
+    try:
+        ask("sacct", "--allocations", "--noheader", "--parsable2", "--format=JobID", "--starttime=now-1minute", timeout=30)
+        yield ok("accounting", "sacct answers")
+    except UserError as error:
+        yield fail("accounting", str(error), "Snakemake's plugin asks sacct for its jobs, and so do the costs: the site must run slurmdbd "
+                   "(slurm-status-command: squeue in the profile helps the plugin alone)")
+
+
+def rules(site: Site) -> Iterator[Finding]:
+    """The profile against the partitions."""
+    demands = site.rules
+    yield from fits(site.slurm, "rules", demands)
+    yield from accounts(demands)
+
+
+def trainings(site: Site) -> Iterator[Finding]:
+    """`train.launch` against the partitions."""
+    if not site.training:
+        yield warn("training", f"train.launch.cluster is local ({says(site.paths, 'train', 'launch', 'cluster')}): training would run on this machine",
+                   f"name the profile's file beside yours: --configfile {' '.join(map(str, [*site.profile.configfiles, *site.args.configfile]))}")
+        return
+    launch = site.params.train.launch
+    yield from fits(site.slurm, "training", [site.training])
+    yield from accounts([site.training])
+    yield warning(launch, site.paths)
+    yield from preemption(site.slurm, launch)
+    yield from _accepted(site)
+
+
+def _accepted(site: Site) -> Iterator[Finding]:
+    """What Slurm itself says of the very request that training makes, limits of accounts and qualities of service among it. Nothing is submitted."""
+    import submitit
+
+    from ostinato.train.jobs import resources
+
+    executor = submitit.AutoExecutor("results/runs/jobs", cluster="slurm")
+    executor.update_parameters(name="ostinato-doctor", **resources(site.params.train.launch))
+    try:
+        ask("sbatch", "--test-only", given=executor._executor._make_submission_file_text("true", "doctor"))
+        yield ok("training, request", "sbatch --test-only takes it")
+    except UserError as error:
+        yield fail("training, request", f"sbatch --test-only refuses it: {error}", f"change train.launch in {says(site.paths, 'train', 'launch', 'partition')}")
+
+
+def jobs(site: Site) -> Iterable[Finding]:
+    """A job on each partition, that of training with its GPUs."""
+    if site.args.no_jobs:
+        return []
+    firsts = {(one.partition, one.account): one for one in reversed(site.rules) if one.attempt == 1}
+    return probes([*firsts.values(), *([site.training] if site.training else [])], site.args.params, Path("results"), site.args.wait, site.profile.patience,
+                  site.params.train.launch.gpu_gb)
+
+
+def memory(site: Site) -> Iterator[Finding]:
+    """Whether training fits the GPU, and its pretrained parts can be had."""
+    yield from outside.memory(site.params)
+    yield from outside.pretrained(site.params)
+
+
+def mlflow(site: Site) -> Iterator[Finding]:
+    """Whether runs can be written to `track.uri`."""
+    yield from outside.mlflow(site.params.track.uri, f"track.uri in {says(site.paths, 'track', 'uri')}")
+
+
+CHECKS: dict[str, Callable[[Site], Iterable[Finding]]] = {
+    "commands": commands, "rules": rules, "training": trainings, "probe": jobs, "memory": memory, "MLflow": mlflow}

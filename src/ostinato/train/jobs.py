@@ -1,0 +1,231 @@
+"""Jobs of training, on this machine or on Slurm: submitted through submitit, found again by another launcher, watched, cancelled.
+
+A job's end is read from its run folder first (`done.json`, or the traceback that submitit keeps), which costs the cluster nothing. Only when neither is there does
+Slurm decide: squeue is asked at most every `poll_seconds`, for all jobs of a launcher at once, and believed when it says twice that a job has left: a job that is
+requeued (time limit, preemption, lost node, operator) stays in the queue under its id, and a controller that does not answer says nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from ostinato.files import UserError, read_json, write_json
+from ostinato.sections import Launch
+
+log = logging.getLogger(__name__)
+#: States in which Slurm is through with a job.
+ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"}
+#: Ends that say nothing against the job: another may go on from its checkpoint. Slurm requeues by itself where it is let; this is for where it is not.
+NO_FAULT = {"BOOT_FAIL", "NODE_FAIL", "PREEMPTED", "TIMEOUT"}
+FIRST_PAUSE = 2.0
+
+
+class hold:
+    """Hold an exclusive lock on a file while the block runs, with the process's id in it. The system drops it with the process, however that dies."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.stream = self.path.open("a+")
+        fcntl.flock(self.stream, fcntl.LOCK_EX)
+        self.stream.truncate(0)
+        print(os.getpid(), file=self.stream, flush=True)
+
+    def __exit__(self, *_: Any) -> None:
+        self.stream.close()
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process on this machine holds the lock."""
+    if not path.exists():
+        return False
+    with path.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+class Job(Protocol):
+    """A submitted job."""
+
+    id: str
+    logs: Path
+
+    def ended(self) -> bool:
+        """Whether it is over, well or not; False while that is unknown."""
+
+    def fate(self) -> str:
+        """What the cluster says of its end: one of Slurm's states, or nothing."""
+
+
+class LocalJob:
+    """A job on this machine. Without `submitted` its launcher has died: it runs as long as its lock is held."""
+
+    def __init__(self, job_id: str, logs: Path, lock: Path, submitted: Any = None) -> None:
+        self.id, self.logs, self.lock, self.submitted = job_id, logs, lock, submitted
+
+    def ended(self) -> bool:
+        return self.submitted.done() if self.submitted else not is_held(self.lock)
+
+    def fate(self) -> str:
+        return ""
+
+
+class Queue:
+    """What squeue says of the jobs of one launcher. A pause begins short and doubles up to `longest` seconds."""
+
+    def __init__(self, longest: float) -> None:
+        self.longest, self.pause, self.asked = longest, FIRST_PAUSE, 0.0
+        self.absences: dict[str, int] = {}
+
+    def has_lost(self, job_id: str) -> bool:
+        """Whether a job has been out of the queue twice running. Asks squeue when it is time to."""
+        self.absences.setdefault(job_id, 0)
+        if time.monotonic() - self.asked >= self.pause:
+            self.pause, self.asked = min(2 * self.pause, self.longest), time.monotonic()
+            waiting = queued(list(self.absences))
+            if waiting is not None:
+                self.absences = {one: 0 if one in waiting else count + 1 for one, count in self.absences.items()}
+        return self.absences[job_id] >= 2
+
+
+class SlurmJob:
+    """A job, or a task of a job array, on Slurm."""
+
+    def __init__(self, job_id: str, logs: Path, queue: Queue) -> None:
+        self.id, self.logs, self.queue = job_id, logs, queue
+
+    def ended(self) -> bool:
+        return self.queue.has_lost(self.id)
+
+    def fate(self) -> str:
+        said = _ask("sacct", "-X", "-n", "-P", "-o", "State", "-j", self.id)
+        return said.stdout.split()[0] if said.returncode == 0 and said.stdout.strip() else ""
+
+
+def queued(job_ids: Sequence[str]) -> set[str] | None:
+    """Which jobs wait or run on Slurm; None when its controller does not answer."""
+    said = _ask("squeue", "--noheader", "--array", "--states=all", "-o", "%i|%T", "-j", ",".join(job_ids))
+    if said.returncode and "Invalid job id" not in said.stderr:
+        log.warning("squeue does not answer (%s), asked again later", said.stderr.strip().splitlines()[-1] if said.stderr.strip() else f"status {said.returncode}")
+        return None
+    rows = [line.split("|") for line in said.stdout.splitlines() if "|" in line]
+    return {job_id for job_id, state in rows if state not in ENDED}
+
+
+def _ask(*words: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(words, capture_output=True, text=True, timeout=60)
+    except FileNotFoundError:
+        raise UserError(f"{words[0]}: not found here; train.launch.cluster is slurm, which wants Slurm's commands on this machine") from None
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(words, 1, "", "no answer in 60 s")
+
+
+def submit(work: Sequence[Any], folders: Sequence[Path], name: str, params: Launch, queue: Queue) -> list[Job]:
+    """Submit callables, several on Slurm as one job array of which `at_once` run at a time; `job.json` in each one's folder says which job it became.
+
+    Raises:
+        UserError: the cluster refuses.
+    """
+    import submitit
+
+    logs = folders[0] / "jobs"
+    executor = submitit.AutoExecutor(logs, cluster=params.cluster, slurm_max_num_timeout=params.max_timeouts, local_max_num_timeout=params.max_timeouts)
+    executor.update_parameters(name=name, **resources(params))
+    try:
+        submitted = [executor.submit(work[0])] if len(work) == 1 else executor.submit_array(list(work))
+    except (submitit.core.utils.FailedJobError, submitit.core.utils.FailedSubmissionError) as error:
+        raise UserError(f"{name}: sbatch refuses: {str(error).strip().splitlines()[-1]} (train.launch is laid down in cluster/slurm/submitit.yaml)") from error
+    for folder, job in zip(folders, submitted):
+        write_json(folder / "job.json", {"cluster": params.cluster, "id": job.job_id, "logs": os.path.relpath(logs, folder), "submitted": round(time.time(), 1)})
+    if params.cluster == "local":
+        return [LocalJob(job.job_id, logs, folder / "lock", job) for folder, job in zip(folders, submitted)]
+    return [SlurmJob(job.job_id, logs, queue) for job in submitted]
+
+
+def resources(params: Launch) -> dict[str, Any]:
+    """`train.launch` in submitit's words."""
+    shared = {"timeout_min": params.timeout_min, "cpus_per_task": params.cpus, "tasks_per_node": params.tasks_per_node, "nodes": params.nodes, "mem_gb": params.mem_gb}
+    if params.cluster == "local":
+        return shared | {"gpus_per_node": params.gpus}
+    if params.gpus:  # an explicit 0 is an error on clusters without GPUs
+        shared["slurm_gpus_per_node"] = f"{params.gpu_type}:{params.gpus}" if params.gpu_type else params.gpus
+    named = {"slurm_partition": params.partition, "slurm_account": params.account}
+    return shared | {key: value for key, value in named.items() if value} | {
+        "slurm_signal_delay_s": params.signal_delay_s, "slurm_array_parallelism": params.at_once, "slurm_additional_parameters": {"requeue": True} | params.options}
+
+
+def attach(folder: Path, queue: Queue) -> Job | None:
+    """The job of an earlier launcher, when it still runs or waits; None otherwise."""
+    if not (folder / "job.json").is_file():
+        return None
+    known = read_json(folder / "job.json")
+    logs = folder / known.get("logs", "jobs")
+    if known["cluster"] == "local":
+        job: Job | None = LocalJob(known["id"], logs, folder / "lock") if is_held(folder / "lock") else None
+    else:
+        job = SlurmJob(known["id"], logs, queue) if _is_queued(known["id"]) else None
+    if job:
+        log.info("%s: attached to job %s, which still runs", folder, job.id)
+    return job
+
+
+def _is_queued(job_id: str) -> bool:
+    """Whether Slurm still has a job; waits for the answer, since a second job beside a living one would be worse."""
+    while (found := queued([job_id])) is None:
+        time.sleep(5)
+    return job_id in found
+
+
+def cancel(jobs: Sequence[Job]) -> None:
+    """Cancel jobs; says so when Slurm does not take it."""
+    for job in jobs:
+        if isinstance(job, LocalJob):
+            os.kill(int(job.id), signal.SIGINT)
+    on_slurm = [job.id for job in jobs if isinstance(job, SlurmJob)]
+    if on_slurm:
+        said = _ask("scancel", *on_slurm)
+        if said.returncode:
+            log.error("scancel %s failed: %s; cancel them by hand", " ".join(on_slurm), said.stderr.strip())
+
+
+def error_log(job: Job) -> Path:
+    """Where the job's first process writes its errors."""
+    return job.logs / f"{job.id}_0_log.err"
+
+
+def output_log(job: Job) -> Path:
+    """Where the job's first process writes its progress."""
+    return job.logs / f"{job.id}_0_log.out"
+
+
+def traceback_of(job: Job) -> str | None:
+    """The traceback of the process of a job that failed first; None when none left one. A process that was killed leaves none."""
+    from submitit.core.utils import pickle_load
+
+    for path in sorted(job.logs.glob(f"{job.id}_*_result.pkl"), key=lambda path: path.stat().st_mtime):
+        outcome, result = pickle_load(path)
+        if outcome == "error":
+            return str(result)
+    return None
+
+
+def tail_of_trace(trace: str, lines: int = 6) -> str:
+    """What a person needs of a traceback: the message of a UserError, or else its last lines."""
+    last = trace.strip().splitlines()
+    ours = re.match(rf"{UserError.__module__}\.{UserError.__name__}: (.*)", last[-1])
+    return ours[1] if ours else "\n  ".join(["", *last[-lines:]])
