@@ -26,6 +26,7 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
+    refuse_training_here()
     watch()
 
 
@@ -97,6 +98,7 @@ rule report:
     input:
         rules.judge.output,
         rules.track.output,
+        rules.cost.output,
         rules.page.output,
     message:
         "The report is there"

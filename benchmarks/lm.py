@@ -255,16 +255,16 @@ def our_steps(task: MusicGenTask, folder: Path, repetitions: int, between: Calla
     seconds: list[float] = []
     begun = [now()]
 
-    def told_to_stop() -> bool:
+    def notice() -> str:
         seconds.append(now() - begun[0])
         if len(seconds) > repetitions:
             raise Enough
         between()
         begun[0] = now()
-        return False
+        return ""
 
     with suppress(Enough):
-        train(task, task.training, task.plan, folder, told_to_stop, task.method)
+        train(task, task.training, task.plan, folder, notice, task.method)
     return seconds[1:]
 
 

@@ -4,75 +4,22 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from music import PARAMS
+from training import BAR, LOOP, MODEL, PLAN, ROOTS, assert_same_end, command, losses, make_codes, run_folder, start, wait_for_step
 
 from ostinato.dataset.prompts import parse
 from ostinato.files import UserError, read_json, read_jsonl, sha256, write_jsonl
-from ostinato.lm.codec import save_spectral
-from ostinato.lm.spectral import build
 from ostinato.train.data import CodesDataset
 from ostinato.train.loop import learning_rate, train
 
-LOOP = PARAMS.train.model_copy(update={"checkpoint_every": 7, "validate_every": 20, "validation_batches": 1, "log_every": 5})
-PLAN = PARAMS.train.base.model_copy(update={"steps": 60, "batch_size": 2, "segment_seconds": 4.0, "threads": 1})
-MODEL = PARAMS.model.model_copy(update={"dim": 48, "layers": 2, "heads": 2, "text_dim": 16})
-ROOTS = "CDEFGAB"
-BAR = 32  # frames
-
-
 @pytest.fixture(scope="module")
 def codes(tmp_path_factory) -> Path:
-    """A codec, and codes in which the chord asked decides what sounds."""
-    folder, rng = tmp_path_factory.mktemp("codes"), np.random.default_rng(0)
-    params = PARAMS.codec.model_copy(update={"codebooks": 2, "cardinality": 16, "components": 4})
-    save_spectral(folder / "codec", build(params), params)
-    columns, rows = [], []
-    for number in range(12):
-        roots = rng.integers(7, size=4)
-        bars = [[BAR * i, BAR * (i + 1), [f"{ROOTS[root]}:maj"]] for i, root in enumerate(roots)]
-        columns.append(np.repeat(roots, BAR)[None] + np.array([[0], [7]]))
-        rows.append({"id": f"s-{number}", "start": 4 * BAR * number, "frames": 4 * BAR, "split": "valid" if number < 2 else "train", "song": "s",
-                     "instrument": "piano", "bars": bars, "prompt": "piano"})
-    np.save(folder / "shard-00.npy", np.concatenate(columns, axis=1).astype(np.int16))
-    write_jsonl(folder / "shard-00.jsonl", rows)
-    return folder
-
-
-def command(codes: Path, folder: Path, name: str = "chords", plan=PLAN, tasks: int = 1, init: Path | None = None, **method) -> list[str]:
-    """`ostinato train ...` for a small model, in a folder of its own, by `tasks` processes."""
-    loop = LOOP.model_dump(exclude={"base", "tune", "launch"})
-    loop["method"] |= method
-    launch = LOOP.launch.model_copy(update={"tasks_per_node": tasks})
-    return [sys.executable, "-m", "ostinato.cli", "train", "--name", name, "--params", json.dumps(loop), "--model", MODEL.model_dump_json(),
-            "--plan", plan.model_dump_json(), "--launch", launch.model_dump_json(), "--codec", str(codes / "codec"),
-            "--codes", str(codes / "shard-00.npy"), "--runs", str(folder / "runs"), "--out", str(folder / "model"), *(["--init", str(init)] if init else [])]
-
-
-def start(words: list[str]) -> subprocess.Popen:
-    """In a process group of its own, so that launcher, submitit and training can be killed together; in the background of a shell, which ignores Ctrl-C there."""
-    return subprocess.Popen(["sh", "-c", 'trap "" INT; exec "$@"', "sh", *words], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-
-def run_folder(folder: Path) -> Path:
-    return next((folder / "runs/chords").glob("*"))
-
-
-def wait_for_step(folder: Path, step: int) -> None:
-    """Until the run's events reach a step."""
-    deadline = time.monotonic() + 100
-    while time.monotonic() < deadline:
-        lines = [line for path in folder.glob("runs/chords/*/events.jsonl") for line in path.read_text().splitlines()]
-        if any(json.loads(line).get("step", 0) >= step for line in lines if line.endswith("}")):
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"step {step} was not reached")
+    return make_codes(tmp_path_factory.mktemp("codes"))
 
 
 @pytest.fixture(scope="module")
@@ -82,15 +29,6 @@ def undisturbed(codes, tmp_path_factory) -> Path:
     assert done.returncode == 0, done.stderr
     assert "step 60 split valid loss" in done.stdout
     return folder
-
-
-def assert_same_end(folder: Path, undisturbed: Path) -> list[dict]:
-    """Same weights and losses; returns the events."""
-    assert sha256(folder / "model/state_dict.bin") == sha256(undisturbed / "model/state_dict.bin")
-    both = [[(row["step"], row["split"], row["loss"]) for row in read_jsonl(where / "model/events.jsonl") if "split" in row]
-            for where in (folder, undisturbed)]
-    assert both[0] == both[1]
-    return read_jsonl(folder / "model/events.jsonl")
 
 
 def test_a_run_learns_and_leaves_a_whole_model(undisturbed, codes):
@@ -148,10 +86,6 @@ def test_interrupted_it_takes_its_job_with_it_and_goes_on_later(codes, undisturb
     assert_same_end(tmp_path, undisturbed)
 
 
-def losses(folder: Path, split: str = "train") -> list[float]:
-    return [event["loss"] for event in read_jsonl(folder / "model/events.jsonl") if event.get("split") == split]
-
-
 SHORT = PLAN.model_copy(update={"steps": 10, "batch_size": 4})
 
 
@@ -163,11 +97,11 @@ def whole(codes, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("division", [{"micro_batch": 3, "checkpointing": True}, {"tasks": 2}, {"tasks": 2, "micro_batch": 1}])
+@pytest.mark.parametrize("division", [{"micro_batch": 3, "checkpointing": True}, {"launch": {"tasks_per_node": 2}}, {"launch": {"tasks_per_node": 2}, "micro_batch": 1}])
 def test_batches_may_be_divided_and_the_losses_stay(codes, whole, tmp_path, division):
     done = subprocess.run(command(codes, tmp_path, plan=SHORT, **division), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert losses(tmp_path) == pytest.approx(losses(whole), rel=1e-4) and losses(tmp_path, "valid") == pytest.approx(losses(whole, "valid"), rel=1e-4)
+    assert losses(tmp_path / "model") == pytest.approx(losses(whole / "model"), rel=1e-4) and losses(tmp_path / "model", "valid") == pytest.approx(losses(whole / "model", "valid"), rel=1e-4)
 
 
 def test_adapters_are_trained_alone_and_resume(codes, whole, tmp_path):
@@ -185,7 +119,7 @@ def test_adapters_are_trained_alone_and_resume(codes, whole, tmp_path):
     before, after = (torch.load(folder / "model/state_dict.bin")["best_state"] for folder in (whole, tmp_path / "stopped"))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed and all("weight" in name and "layers" in name and "norm" not in name for name in changed)
-    assert losses(tmp_path / "stopped", "valid")[-1] < losses(whole, "valid")[-1]
+    assert losses(tmp_path / "stopped/model", "valid")[-1] < losses(whole / "model", "valid")[-1]
     assert (tmp_path / "stopped/model/adapter/adapter_model.safetensors").stat().st_size < 100_000
 
 
@@ -193,7 +127,7 @@ def test_a_pretrained_base_is_validated_and_taken_as_it_is(codes, whole, tmp_pat
     words = command(codes, tmp_path, name="base")
     words[words.index("--model") + 1] = MODEL.model_copy(update={"pretrained": str(whole / "model")}).model_dump_json()
     assert subprocess.run(words).returncode == 0
-    assert read_json(tmp_path / "model/summary.json")["steps"] == 0 and len(losses(tmp_path, "valid")) == 1
+    assert read_json(tmp_path / "model/summary.json")["steps"] == 0 and len(losses(tmp_path / "model", "valid")) == 1
     before, after = (torch.load(folder / "model/state_dict.bin")["best_state"] for folder in (whole, tmp_path))
     assert all(torch.equal(before[name], after[name]) for name in before)
 

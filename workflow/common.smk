@@ -153,6 +153,13 @@ def missing_bytes(folder: str, needed: int) -> int:
 
 
 # What the user can mend is one line. sys.exit, because Snakemake prints a WorkflowError in five, traceback and all.
+def refuse_training_here() -> None:
+    """End when stages would run on Slurm and training on this machine, which is then a login node."""
+    if workflow.executor_plugin.name == "slurm" and PARAMS.train.launch.cluster == "local":
+        sys.exit("ostinato: train.launch.cluster is local, so training would run on this machine and not on Slurm. A --configfile takes the place of "
+                 "the profile's own: name both, --configfile cluster/slurm/submitit.yaml FILE")
+
+
 def watch() -> None:
     """Bring training runs into MLflow while they train, in a process that ends with this one; what it misses, rule `track` brings."""
     if PARAMS.track.live_seconds:

@@ -33,6 +33,7 @@ rule ear:
         "results/logs/ears/{ear}.log",
     benchmark:
         "results/benchmarks/ears/{ear}.tsv"
+    retries: 0
     threads: lambda wildcards: getattr(PARAMS.ears, wildcards.ear).plan.threads
     resources:
         launch=launch,

@@ -80,6 +80,7 @@ rule pretrain:
     benchmark:
         "results/benchmarks/midi/pretrain.tsv"
     priority: 1
+    retries: 0
     threads: side_by_side(MIDI_PLANS)
     resources:
         launch=launch,
@@ -129,6 +130,7 @@ rule finetune:
     benchmark:
         "results/benchmarks/midi/{composer}.tsv"
     priority: 1
+    retries: 0
     threads: PARAMS.midi.train.finetune.threads
     resources:
         launch=launch,

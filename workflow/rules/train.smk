@@ -17,6 +17,7 @@ rule base:
     benchmark:
         "results/benchmarks/train/base.tsv"
     priority: 1  # the longest way through the graph; what can wait, waits
+    retries: 0  # the launcher knows what is worth another try
     threads: PARAMS.train.base.threads
     resources:
         launch=launch,
@@ -47,6 +48,7 @@ rule tune:
     benchmark:
         "results/benchmarks/train/tune.tsv"
     priority: 1  # the longest way through the graph; what can wait, waits
+    retries: 0  # the launcher knows what is worth another try
     threads: side_by_side(PLANS)
     resources:
         launch=launch,

@@ -1,6 +1,8 @@
 """What a run will ask of Slurm: by its rules, from a Snakemake profile, and by its training, from `train.launch`.
 
-A rule that fails is tried again with another `attempt`, and asks as the profile says for that. Jobs of a group are taken one by one here.
+A rule that fails is tried again with another `attempt`, and asks as the profile says for that. Jobs of a group become one job: those of one rule run
+side by side and their CPUs and memory add up, rules follow one another and their times add up (seen with Snakemake 9.27; rules of a group that would run
+side by side are taken one after the other here).
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +55,18 @@ class Demand:
 
     @property
     def size(self) -> str:
-        """What it takes of a node, in words."""
+        """What it takes of its nodes, in words."""
+        nodes = f"{self.nodes} nodes with " if self.nodes > 1 else ""
         gpus = f" and {self.gpus} GPU{'s' * (self.gpus > 1)}" + (f" of type {self.gpu_type}" if self.gpu_type else "") if self.gpus else ""
-        return f"{self.cpus} CPU{'s' * (self.cpus > 1)}, {self.memory_mb} MB{gpus}"
+        return f"{nodes}{self.cpus} CPU{'s' * (self.cpus > 1)}, {self.memory_mb} MB{gpus}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a rule's file says of its jobs; `per_shard`: there is one for each shard."""
+
+    threads: int = 1
+    per_shard: bool = False
 
 
 class Profile:
@@ -70,9 +81,8 @@ class Profile:
         self.values = _read(self.where)
         if self.values.get("executor") != "slurm":
             raise UserError(f"{self.where}: executor is {self.values.get('executor')}; what is checked here is a profile with executor: slurm")
-        self.defaults = _mapping(self.values.get("default-resources"), self.where, "default-resources")
-        self.rules = {rule: _mapping(values, self.where, f"set-resources.{rule}") for rule, values
-                      in _mapping(self.values.get("set-resources"), self.where, "set-resources").items()}
+        self.defaults = self._section("default-resources")
+        self.rules = {rule: _mapping(values, self.where, f"set-resources.{rule}") for rule, values in self._section("set-resources").items()}
 
     @property
     def configfiles(self) -> list[Path]:
@@ -90,13 +100,30 @@ class Profile:
         """How long Snakemake waits for a job's files to show, seconds."""
         return float(self.values.get("latency-wait") or 5)
 
-    def demands(self, rules: Mapping[str, int]) -> Iterator[Demand]:
-        """What each rule asks at each attempt; `rules` says how many threads rules have. Those with nothing of their own are one."""
-        most = int(self.values.get("max-threads") or 1000000)
-        threads = {rule: min(int(count), most) for rule, count in (rules | _mapping(self.values.get("set-threads"), self.where, "set-threads")).items()}
-        own = sorted(set(self.rules) | {rule for rule, count in threads.items() if count > 1})
-        for rule in (*own, OTHERS):
-            yield from (self._demand(rule, threads.get(rule, 1), attempt) for attempt in range(1, self.attempts + 1))
+    def demands(self, rules: Mapping[str, Rule], shards: int) -> Iterator[Demand]:
+        """What each rule or group of rules asks at each attempt. Rules with nothing of their own are one."""
+        threads, groups = self._threads(rules), self._groups()
+        large = {rule for rule, count in threads.items() if count > 1}
+        alone = [*sorted({*self.rules, *large} - {rule for members in groups.values() for rule in members}), OTHERS]
+        for attempt in range(1, self.attempts + 1):
+            ask = {rule: self._demand(rule, threads.get(rule, 1), attempt) for rule in {*alone, *sum(groups.values(), [])}}
+            yield from (ask[rule] for rule in alone)
+            for group, members in groups.items():
+                most = min(shards, int(self._section("group-components").get(group, 1)))
+                yield _together(group, [(ask[rule], most if rules.get(rule, Rule()).per_shard else 1) for rule in members])
+
+    def _threads(self, rules: Mapping[str, Rule]) -> dict[str, int]:
+        said = {rule: rules[rule].threads for rule in rules} | {rule: int(count) for rule, count in self._section("set-threads").items()}
+        return {rule: min(count, int(self.values.get("max-threads") or count)) for rule, count in said.items()}
+
+    def _groups(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for rule, group in self._section("groups").items():
+            found.setdefault(group, []).append(rule)
+        return found
+
+    def _section(self, key: str) -> dict[str, Any]:
+        return _mapping(self.values.get(key), self.where, key)
 
     def _demand(self, rule: str, threads: int, attempt: int) -> Demand:
         said = self.defaults | self.rules.get(rule, {})
@@ -112,6 +139,15 @@ class Profile:
         return f"set-resources.{rule}.{name}" if name in self.rules.get(rule, {}) else f"default-resources.{name}"
 
 
+def _together(group: str, members: Sequence[tuple[Demand, int]]) -> Demand:
+    """The one job of a group's rules, each with the number of its jobs that run side by side."""
+    largest, count = max(members, key=lambda one: one[0].memory_mb * one[1])
+    wide = {"cpus": f"group-components.{group}", "memory": f"group-components.{group} or {largest.keys['memory']}"} if count > 1 else {}
+    names = " + ".join(f"{times} x {one.who}" if times > 1 else one.who for one, times in members)
+    return replace(largest, who=f"group {group} ({names})", keys={**largest.keys, **wide}, cpus=max(one.cpus * times for one, times in members),
+                   memory_mb=largest.memory_mb * count, minutes=sum(one.minutes for one, _ in members))
+
+
 def evaluated(name: str, text: Any, attempt: int, threads: int, where: str) -> Any:
     """A resource as Snakemake itself evaluates it, `8000 * attempt` for instance; None where that takes the job's input files."""
     from snakemake.resources import Resource
@@ -120,26 +156,27 @@ def evaluated(name: str, text: Any, attempt: int, threads: int, where: str) -> A
     if isinstance(text, str) and re.search(r"\b(input|wildcards)\b", text):
         return None
     try:
-        return Resource.from_cli_expression(name, str(text)).evaluate(None, input=[], attempt=attempt, threads=threads, rulename="", async_run=None).value
+        resource = Resource.from_cli_expression(name, str(text))
+        return resource.evaluate(None, input=[], attempt=attempt, threads=threads, rulename="", async_run=None).value
     except (WorkflowError, ValueError) as error:
         raise UserError(f"{where} is {text!r}, which Snakemake cannot evaluate ({' '.join(str(error).split())[:160]})") from None
 
 
 def training(launch: Launch, where: str) -> Demand:
     """What a training job asks; `where` names the file that says so."""
-    names = {"partition": "partition", "account": "account", "cpus": "cpus", "memory": "mem_gb", "time": "timeout_min", "gpus": "gpus", "nodes": "nodes"}
+    names = {name: name for name in ("partition", "account", "cpus", "gpus", "nodes")} | {"memory": "mem_gb", "time": "timeout_min"}
     options = tuple(f"--{name}" if value is True else f"--{name}={value}" for name, value in launch.options.items() if value is not False)
     return Demand("training", 1, launch.partition, launch.account, launch.cpus * launch.tasks_per_node, launch.mem_gb * 1024, launch.timeout_min,
                   where, {name: f"train.launch.{key}" for name, key in names.items()}, options, launch.gpus, launch.gpu_type, launch.nodes)
 
 
-def threads_of_rules(folder: Path) -> dict[str, int]:
-    """Rule -> threads, where a rule file of the workflow says a number. Rules that only wait for training say none."""
-    found: dict[str, int] = {}
+def read_rules(folder: Path) -> dict[str, Rule]:
+    """The rules of a workflow's files. A number of threads is taken where one is written: rules that only wait for training have none."""
+    found: dict[str, Rule] = {}
     for path in sorted(folder.glob("*.smk")):
         for rule, body in re.findall(r"^rule (\w+):\n((?:[ \t].*\n|\n)*)", path.read_text(encoding="utf-8"), re.MULTILINE):
-            if said := re.search(r"^\s+threads: (\d+)$", body, re.MULTILINE):
-                found[rule] = int(said[1])
+            threads = re.search(r"^\s+threads: (\d+)$", body, re.MULTILINE)
+            found[rule] = Rule(int(threads[1]) if threads else 1, bool(re.search(r"^\s+log:\s+\S*\{shard\}", body, re.MULTILINE)))
     return found
 
 

@@ -1,7 +1,8 @@
 """`ostinato doctor`: check a Slurm site before a long run. One line a check: `ok`, `WARN` or `FAIL`, what was found, and what to do.
 
-Checked are Slurm's commands, what the profile's rules and training ask against what partitions have, a small job on each of them, whether training fits the
-GPU, and MLflow. Parameters are laid over one another as Snakemake does: a --configfile takes the place of the profile's own. Exit status: 1 when something FAILs.
+Checked are Slurm's commands, what the profile's rules and training ask against what partitions have, a small job on each of them, whether training fits
+the GPU, and MLflow. Parameters are laid over one another as Snakemake does: a --configfile takes the place of the profile's own. The exit status is 1 when
+something FAILs.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ostinato.cluster import outside
-from ostinato.cluster.demands import Demand, Profile, says, threads_of_rules, training
+from ostinato.cluster.demands import Demand, Profile, read_rules, says, training
 from ostinato.cluster.finding import FAIL, WARN, Finding, fail, guarded, ok, warn
 from ostinato.cluster.fit import accounts, fits, preemption, warning
 from ostinato.cluster.probe import probes
@@ -56,11 +57,18 @@ class Site:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
+        self.silence = ""
 
     @cached_property
     def slurm(self) -> Slurm:
-        """What Slurm has."""
-        return survey()
+        """What Slurm has. When it does not answer once, it is not asked again."""
+        if self.silence:
+            raise UserError(self.silence)
+        try:
+            return survey()
+        except UserError as error:
+            self.silence = f"not checked: {error}"
+            raise UserError(self.silence) from None
 
     @cached_property
     def profile(self) -> Profile:
@@ -80,7 +88,7 @@ class Site:
     @cached_property
     def rules(self) -> list[Demand]:
         """What rules ask, attempt by attempt."""
-        return list(self.profile.demands(threads_of_rules(Path("workflow/rules"))))
+        return list(self.profile.demands(read_rules(Path("workflow/rules")), self.params.corpus.shards))
 
     @cached_property
     def training(self) -> Demand | None:
@@ -93,7 +101,7 @@ def commands(site: Site) -> Iterator[Finding]:
     """Slurm's commands, its daemons, its version."""
     missing = [name for name in COMMANDS if not shutil.which(name)]
     if missing:
-        yield fail("commands", f"not found: {', '.join(missing)}", "run this where jobs are submitted (a login node), or load the site's Slurm module")
+        yield fail("commands", f"not found: {', '.join(missing)}", "run this where jobs are submitted (a login node), or load Slurm's module")
     else:
         yield ok("commands", f"{', '.join(COMMANDS)}: {ask('sinfo', '--version').strip()}")
     yield from guarded("slurmctld", _controller)
@@ -102,7 +110,8 @@ def commands(site: Site) -> Iterator[Finding]:
 
 def _controller() -> Iterator[Finding]:
     lines = ask("scontrol", "ping", timeout=30).strip().splitlines()
-    yield ok("slurmctld", "; ".join(lines)) if any(line.endswith("UP") for line in lines) else fail("slurmctld", "; ".join(lines), "ask the site's administrators")
+    found = "; ".join(lines)
+    yield ok("slurmctld", found) if any(line.endswith("UP") for line in lines) else fail("slurmctld", found, "ask the site's administrators")
 
 
 def _accounting() -> Iterator[Finding]:
@@ -128,9 +137,9 @@ def trainings(site: Site) -> Iterator[Finding]:
                    f"name the profile's file beside yours: --configfile {' '.join(map(str, [*site.profile.configfiles, *site.args.configfile]))}")
         return
     launch = site.params.train.launch
+    yield warning(launch, site.paths)
     yield from fits(site.slurm, "training", [site.training])
     yield from accounts([site.training])
-    yield warning(launch, site.paths)
     yield from preemption(site.slurm, launch)
     yield from _accepted(site)
 
@@ -147,16 +156,18 @@ def _accepted(site: Site) -> Iterator[Finding]:
         ask("sbatch", "--test-only", given=executor._executor._make_submission_file_text("true", "doctor"))
         yield ok("training, request", "sbatch --test-only takes it")
     except UserError as error:
-        yield fail("training, request", f"sbatch --test-only refuses it: {error}", f"change train.launch in {says(site.paths, 'train', 'launch', 'partition')}")
+        where = says(site.paths, "train", "launch", "partition")
+        yield fail("training, request", f"sbatch --test-only refuses it: {error}", f"change train.launch in {where}")
 
 
 def jobs(site: Site) -> Iterable[Finding]:
     """A job on each partition, that of training with its GPUs."""
     if site.args.no_jobs:
         return []
-    firsts = {(one.partition, one.account): one for one in reversed(site.rules) if one.attempt == 1}
-    return probes([*firsts.values(), *([site.training] if site.training else [])], site.args.params, Path("results"), site.args.wait, site.profile.patience,
-                  site.params.train.launch.gpu_gb)
+    asked = [*([site.training] if site.training else []), *site.rules]
+    first = {(one.partition, one.account, one.gpus): one for one in reversed(asked) if one.attempt == 1 and site.slurm.partition(one.partition)}
+    gpu_gb = site.params.train.launch.gpu_gb
+    return probes(list(first.values())[::-1], site.args.params, Path("results"), site.args.wait, site.profile.patience, gpu_gb)
 
 
 def memory(site: Site) -> Iterator[Finding]:

@@ -25,9 +25,13 @@ def fits(slurm: Slurm, title: str, demands: Sequence[Demand]) -> Iterator[Findin
         asked = list(group)
         where, found = f"{title}, partition {name or '(default)'}", slurm.partition(name)
         if not found:
-            yield fail(where, f"no such partition, asked by {_names(asked)}; there are {', '.join(slurm.partitions) or 'none'}", f"change {asked[0].key('partition')}")
+            there = ", ".join(slurm.partitions) or "none"
+            yield fail(where, f"no such partition, asked by {_names(asked)}; there are {there}", f"change {asked[0].key('partition')}")
             continue
-        yield ok(where, "is UP") if found.state == "UP" else fail(where, f"is {found.state}: no job starts", f"name another: {asked[0].key('partition')}")
+        if found.state == "UP":
+            yield ok(where, "is UP")
+        else:
+            yield fail(where, f"is {found.state}: no job starts", f"name another: {asked[0].key('partition')}")
         yield from _time(where, found, asked)
         yield from _size(where, found, asked)
 
@@ -35,7 +39,9 @@ def fits(slurm: Slurm, title: str, demands: Sequence[Demand]) -> Iterator[Findin
 def _time(where: str, partition: Partition, demands: Sequence[Demand]) -> Iterator[Finding]:
     too_long = [one for one in demands if one.minutes > partition.max_minutes]
     if not too_long:
-        yield ok(where, f"jobs ask up to {as_time(max(one.minutes for one in demands))}, MaxTime is {as_time(partition.max_minutes)}")
+        longest = max(one.minutes for one in demands)
+        asked = f"up to {as_time(longest)}" if longest else "for no time (DefaultTime counts)"
+        yield ok(where, f"jobs ask {asked}, MaxTime is {as_time(partition.max_minutes)}")
     yield from _not_met(where, too_long, lambda one: as_time(one.minutes), lambda one: ["time"],
                         f"MaxTime is {as_time(partition.max_minutes)}, so such jobs wait for ever or are refused")
 
@@ -59,20 +65,28 @@ def _memory(demand: Demand) -> tuple[int, int]:
     return demand.memory_mb, demand.cpus
 
 
-def _not_met(where: str, demands: Sequence[Demand], words: Callable[[Demand], str], short: Callable[[Demand], list[str]], limit: str) -> Iterator[Finding]:
+def _not_met(where: str, demands: Sequence[Demand], words: Callable[[Demand], str], short: Callable[[Demand], list[str]],
+             limit: str) -> Iterator[Finding]:
     """FAIL for what first attempts ask too much, WARN for what only later ones do. `words` says what one asks, `short` what of it is too much."""
     first: dict[str, Demand] = {}
     for one in sorted(demands, key=lambda one: one.attempt):
         first.setdefault(one.who, one)
-    for later, group in ((False, [one for one in first.values() if one.attempt == 1]), (True, [one for one in first.values() if one.attempt > 1])):
+    for later in (False, True):
+        group = [one for one in first.values() if (one.attempt > 1) == later]
         if group:
-            asked = {f"{words(one)}{_attempt(one)}": [] for one in group}
-            for one in group:
-                asked[f"{words(one)}{_attempt(one)}"].append(one)
-            found = "; ".join(f"{_names(those)} ask{'s' * (len(those) == 1 and those[0].who != OTHERS)} {what}" for what, those in asked.items()) + f"; {limit}"
+            found = f"{_asked(group, words)}; {limit}"
             keys = list(dict.fromkeys(one.keys[name] for one in group for name in short(one)))
             todo = f"lower {_list(keys)} in {group[0].where}, or change {group[0].key('partition')}"
             yield warn(where, found, f"a job that is tried again is lost then: {todo}") if later else fail(where, found, todo)
+
+
+def _asked(demands: Sequence[Demand], words: Callable[[Demand], str]) -> str:
+    """Who asks what, those that ask the same together."""
+    same: dict[str, list[Demand]] = {}
+    for one in demands:
+        same.setdefault(words(one) + (f" at attempt {one.attempt}" if one.attempt > 1 else ""), []).append(one)
+    several = {what: len(those) > 1 or those[0].who == OTHERS for what, those in same.items()}
+    return "; ".join(f"{_names(those)} {'ask' if several[what] else 'asks'} {what}" for what, those in same.items())
 
 
 def _fitting(nodes: Sequence[Node], demand: Demand) -> list[Node]:
@@ -93,13 +107,8 @@ def _offer(partition: Partition) -> str:
     if not partition.nodes:
         return "it has no nodes"
     kinds = sorted({f"{count} x {kind}" if kind else f"{count}" for node in partition.nodes for kind, count in node.gpus.items()})
-    count = len(partition.nodes)
-    return (f"its {f'{count} nodes have' if count > 1 else 'node has'} up to {max(node.cpus for node in partition.nodes)} CPUs, {max(node.memory_mb for node in partition.nodes)} MB, "
-            f"GPUs: {', '.join(kinds) or 'none'}")
-
-
-def _attempt(demand: Demand) -> str:
-    return f" at attempt {demand.attempt}" if demand.attempt > 1 else ""
+    count, cpus, memory = len(partition.nodes), max(node.cpus for node in partition.nodes), max(node.memory_mb for node in partition.nodes)
+    return f"its {f'{count} nodes have' if count > 1 else 'node has'} up to {cpus} CPUs, {memory} MB, GPUs: {', '.join(kinds) or 'none'}"
 
 
 def _names(demands: Sequence[Demand]) -> str:
@@ -117,7 +126,8 @@ def accounts(demands: Sequence[Demand]) -> Iterator[Finding]:
         return
     todo, user = "ask the site which account is yours", getpass.getuser()
     try:
-        known = {line.split("|")[0].lower() for line in ask("sacctmgr", "--noheader", "--parsable2", "show", "assoc", f"user={user}", "format=account").split()}
+        said = ask("sacctmgr", "--noheader", "--parsable2", "show", "assoc", f"user={user}", "format=account")
+        known = {line.split("|")[0].lower() for line in said.split()}
     except UserError as error:
         yield warn("account", f"{', '.join(named)} not checked: {error}", todo)
         return
@@ -136,11 +146,13 @@ def warning(launch: Launch, paths: Sequence[Path]) -> Finding:
     found = f"a checkpoint is written {delay} s before the limit of {as_time(launch.timeout_min)}"
     key = f"train.launch.signal_delay_s in {says(paths, 'train', 'launch', 'signal_delay_s')}"
     if delay + SIGNAL_SLACK >= limit:
-        return fail("training, time limit", f"{found}, and Slurm may signal {SIGNAL_SLACK} s earlier: no time is left to train", f"lower {key}, or raise timeout_min")
+        found += f", and Slurm may signal {SIGNAL_SLACK} s earlier: no time is left to train"
+        return fail("training, time limit", found, f"lower {key}, or raise timeout_min")
     if delay > limit / 4:
         return warn("training, time limit", f"{found}: more than a quarter of each job is not used", f"lower {key}, or raise timeout_min")
     if delay < SHORTEST_WARNING:
-        return warn("training, time limit", f"{found}: a step and the writing of a checkpoint may take longer", f"raise {key} to {SHORTEST_WARNING} or more")
+        found += ": a step and the writing of a checkpoint may take longer"
+        return warn("training, time limit", found, f"raise {key} to {SHORTEST_WARNING} or more")
     return ok("training, time limit", found)
 
 
@@ -153,6 +165,7 @@ def preemption(slurm: Slurm, launch: Launch) -> Iterator[Finding]:
     if not partition or config.get("PreemptType", "preempt/none") == "preempt/none" or partition.preempt == "OFF":
         yield ok("training, preemption", "jobs of this partition are not preempted")
         return
-    signal = "the signal that means: checkpoint, requeue" if "preempt_send_user_signal" in config.get("SlurmctldParameters", "") else "SIGTERM, which means: checkpoint"
-    yield ok("training, preemption", f"PreemptMode is {partition.preempt}, GraceTime {partition.grace} s, and jobs are sent {signal}; what takes longer is done "
-             "again from the checkpoint before")
+    ours = "preempt_send_user_signal" in config.get("SlurmctldParameters", "")
+    signal = "the signal that means: checkpoint, requeue" if ours else "SIGTERM, which means: checkpoint"
+    yield ok("training, preemption", f"PreemptMode is {partition.preempt}, GraceTime {partition.grace} s, and jobs are sent {signal}; "
+             "a checkpoint that takes longer is lost, and what came after the one before is done again")

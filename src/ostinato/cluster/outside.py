@@ -17,7 +17,7 @@ from ostinato.files import UserError
 from ostinato.params import Params
 
 #: File systems across machines, as `stat -f -c %T` calls them.
-NETWORK = {"nfs", "nfsd", "lustre", "gpfs", "ceph", "smb", "smb2", "cifs", "afs", "fhgfs", "panfs", "autofs", "fuseblk", "ocfs2", "gfs/gfs2", "acfs", "snfs"}
+NETWORK = {"nfs", "nfsd", "lustre", "gpfs", "ceph", "smb", "smb2", "cifs", "afs", "fhgfs", "panfs", "ocfs2", "gfs/gfs2", "acfs", "snfs"}
 #: How long a server may take to answer, s.
 SECONDS = 10
 
@@ -26,8 +26,8 @@ def memory(params: Params) -> Iterator[Finding]:
     """Whether training fits the GPU that `train.launch.gpu_gb` tells of."""
     launch, model = params.train.launch, params.model.pretrained
     if not launch.gpus or not launch.gpu_gb:
-        reason = "asks for no GPU" if not launch.gpus else "train.launch.gpu_gb is 0"
-        yield ok("memory", f"not checked: {reason}") if not launch.gpus else warn("memory", f"not checked: {reason}", "say there how many GB a GPU has")
+        yield (ok("memory", "not checked: training asks for no GPU") if not launch.gpus else
+               warn("memory", "not checked: train.launch.gpu_gb is 0", "say there how many GB a GPU has"))
     else:
         for which in ("tune",) if model else ("base", "tune"):  # a pretrained base is not trained
             yield from guarded(f"memory, train.{which}", lambda which=which: _planned(params, which))

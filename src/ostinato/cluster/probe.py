@@ -91,18 +91,19 @@ def probes(demands: Sequence[Demand], params: Path, results: Path, wait: float, 
         if waiting:
             subprocess.run(["scancel", *waiting], check=False, capture_output=True, timeout=60)
         shutil.rmtree(folder, ignore_errors=True)
-        if fresh:
-            shutil.rmtree(results, ignore_errors=True)
+        if fresh and not any(results.iterdir()):
+            results.rmdir()
 
 
 def _send(probe: Probe, params: Path) -> None:
     """Submit one; a refusal is kept."""
-    demand, quoted = probe.demand, {"project": Path.cwd(), "params": params.resolve(), "python": sys.executable, "folder": probe.answer.parent, "answer": probe.answer}
+    demand, places = probe.demand, {"project": Path.cwd(), "params": params.resolve(), "folder": probe.answer.parent, "answer": probe.answer}
+    quoted = {name: shlex.quote(str(value)) for name, value in {**places, "python": sys.executable}.items()}
     gpus = [f"--gpus-per-node={f'{demand.gpu_type}:' if demand.gpu_type else ''}{demand.gpus}"] if demand.gpus else []
     size = ["--nodes=1", "--ntasks=1", "--cpus-per-task=1", "--mem=1000", "--time=1", *gpus]
     words = ["sbatch", "--parsable", "--job-name=ostinato-doctor", *demand.request, *size, f"--output={probe.answer}.log", f"--chdir={Path.cwd()}"]
     try:
-        probe.job = ask(*words, given=SCRIPT.format(**{name: shlex.quote(str(value)) for name, value in quoted.items()})).strip().split(";")[0]
+        probe.job = ask(*words, given=SCRIPT.format(**quoted)).strip().split(";")[0]
     except UserError as error:
         probe.refusal = str(error)
 
@@ -140,10 +141,11 @@ def _judge(probe: Probe, params: Path, patience: float, gpu_gb: float) -> Iterat
     if probe.refusal:
         yield fail(probe.name, f"no job was taken: {probe.refusal}", f"change {probe.demand.key('partition')} or what stands beside it")
     elif not probe.seen and not probe.left:
-        yield warn(probe.name, f"job {probe.job} was cancelled, since it was still {state or 'waiting'} ({reason or 'no reason is known'})", "try again with a longer --wait")
+        found = f"job {probe.job} was cancelled, since it was still {state or 'waiting'} ({reason or 'no reason is known'})"
+        yield warn(probe.name, found, "try again with a longer --wait")
     elif not probe.seen:
-        yield fail(probe.name, f"job {probe.job} is over ({state}), and its file did not arrive within {patience:g} s: its node does not write to {probe.answer.parents[1]}",
-                   "put the project on a file system that all nodes share (and see that the disk is not full)")
+        found = f"job {probe.job} is over ({state}), and its file did not arrive within {patience:g} s: its node does not write to {probe.answer.parents[1]}"
+        yield fail(probe.name, found, "put the project on a file system that all nodes share (and see that the disk is not full)")
     else:
         lines = [line.partition("=") for line in probe.answer.read_text(errors="replace").splitlines()]
         answer = {name: value for name, _, value in lines}
@@ -176,8 +178,8 @@ def _time(probe: Probe, answer: dict[str, str]) -> Finding:
     ahead = int(answer["at"]) - probe.seen
     if abs(ahead) <= CLOCK:
         return ok(probe.name, f"clocks agree to {CLOCK} s")
-    found = f"the node's clock is {ahead:.0f} s ahead of this machine's" if ahead > 0 else f"the node's clock is up to {-ahead:.0f} s behind this machine's, or files arrive late"
-    return warn(probe.name, found, "Snakemake compares dates of files: tell the site's administrators (NTP)")
+    apart = f"{ahead:.0f} s ahead of this machine's" if ahead > 0 else f"up to {-ahead:.0f} s behind this machine's, or files arrive late"
+    return warn(probe.name, f"the node's clock is {apart}", "Snakemake compares dates of files: tell the site's administrators (NTP)")
 
 
 def _room(probe: Probe, answer: dict[str, str]) -> Iterator[Finding]:
@@ -196,11 +198,13 @@ def _gpus(probe: Probe, gpus: Sequence[str], gpu_gb: float) -> Finding:
     """The GPUs that nvidia-smi shows, as `name, MiB`, against train.launch.gpu_gb."""
     if not gpus:
         return warn(probe.name, "no GPU was seen: nvidia-smi is not there, or fails", f"see that {probe.demand.key('partition')} has GPUs with a driver")
-    smallest = min(float(gpu.rsplit(",", 1)[1]) / 1024 for gpu in gpus)
     found = f"GPUs: {'; '.join(gpu.strip() for gpu in gpus)} MiB"
-    if smallest < gpu_gb * 0.95:  # a driver keeps some: cards sold as 48 GB show 45-48 GiB
-        return fail(probe.name, f"{found}; train.launch.gpu_gb says {gpu_gb:g}", f"set train.launch.gpu_gb to {int(smallest)} in {probe.demand.where}")
-    return ok(probe.name, found)
+    sizes = [int(size) / 1024 for gpu in gpus if (size := gpu.rsplit(",", 1)[-1].strip()).isdecimal()]
+    smaller = gpu_gb and sizes and min(sizes) < 0.99 * gpu_gb
+    if not smaller:
+        return ok(probe.name, found)
+    said = f"{found}, {min(sizes):.1f} GB; train.launch.gpu_gb says {gpu_gb:g}", f"set train.launch.gpu_gb to {int(min(sizes))} in {probe.demand.where}"
+    return fail(probe.name, *said) if min(sizes) < 0.9 * gpu_gb else warn(probe.name, *said)  # a card sold as 48 GB shows 45 where it corrects errors
 
 
 def _gb(size: str) -> str:

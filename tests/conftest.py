@@ -1,0 +1,57 @@
+"""What several files of tests share and is made once: a finished pipeline, small, and a Slurm on this machine."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from music import PARAMS
+from project import ROOT, copy_project, make, run
+
+ETUDES = PARAMS.corpus.model_copy(update={"etudes": PARAMS.corpus.etudes.model_copy(update={"songs": 16, "min_seconds": 30.0, "max_seconds": 50.0})})
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory) -> Path:
+    """Sixteen good songs with their side files, six bad recordings, and what else lies in a folder."""
+    folder = tmp_path_factory.mktemp("recordings")
+    assert run(folder, "ostinato", "etudes", "--params", ETUDES.model_dump_json(), "--out", "etudes").returncode == 0
+    (folder / "etudes.made.json").unlink()  # a user's recordings were made by nobody
+    music = folder / "etudes/audio"
+    first = sorted(music.glob("*.flac"))[0]
+    (music / "empty.wav").write_bytes(b"")
+    (music / "text.flac").write_text("no music")
+    soundfile.write(music / "silent.ogg", np.zeros(8 * 22050), 22050)
+    soundfile.write(music / "short.wav", soundfile.read(first, frames=44100)[0], 22050)
+    soundfile.write(music / "whole.mp3", *soundfile.read(first, frames=10 * 44100))
+    (music / "cut.mp3").write_bytes((music / "whole.mp3").read_bytes()[:-20000])
+    (music / "whole.mp3").unlink()
+    shutil.copy(first, music / "z copy.flac")
+    (music / "notes.txt").write_text("not for us")
+    return music
+
+
+@pytest.fixture(scope="session")
+def made(recordings, tmp_path_factory) -> Path:
+    folder = copy_project(tmp_path_factory.mktemp("made"))
+    assert "(100%) done" in make(folder, recordings)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Path:
+    """The folder of commands of a real Slurm on this machine, which is up; its down, after all tests, if it was down before."""
+    commands = ROOT / "cluster/dev"
+    if os.geteuid() or not shutil.which("apt-get"):
+        pytest.skip("cluster/dev/up wants root and apt-get to start a Slurm on this machine")
+    was_up = subprocess.run([commands / "status"], stdout=subprocess.DEVNULL).returncode == 0
+    said = subprocess.run([commands / "up"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if "is not ours" in said.stdout or "no address but loopback" in said.stdout:
+        pytest.skip(said.stdout.strip())
+    assert said.returncode == 0, said.stdout
+    yield commands
+    if not was_up:
+        subprocess.run([commands / "down"], check=True)
