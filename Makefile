@@ -27,6 +27,6 @@ $(STAMP): pyproject.toml requirements/pins.txt requirements/overrides.txt
 		|| { rm -rf .venv; echo "make: '$(PYTHON) -m venv .venv' failed, see above (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@echo "Installing into .venv; the first time this takes minutes"
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	@$${PIP_FIND_LINKS:+env UV_FIND_LINKS="$${PIP_FIND_LINKS// /,}"} uv pip install --quiet --python .venv/bin/python \
+	@$${PIP_FIND_LINKS:+env UV_FIND_LINKS="$${PIP_FIND_LINKS// /,}"} uv pip install --quiet --compile-bytecode --python .venv/bin/python \
 		--overrides requirements/overrides.txt -r requirements/pins.txt -e '.[test]'
 	@touch $@

@@ -1,15 +1,17 @@
 """A Slurm on this machine beside the machine itself: python benchmarks/cluster.py [--songs 50] [--shards 8] [--seconds 60 120] [--folder FOLDER]
 
-Target `dataset` (check, listen, segments, manifests, codec, codes: the milestone with many jobs) through `--profile cluster/local`, then `--profile cluster/slurm`,
-each in a copy of the project of its own, from nothing but the etudes, which are rendered once, untimed. cluster/local is used as it is; cluster/slurm gets what a
-site would write there for small nodes, printed. Needs a Slurm that is up, such as cluster/dev/up; nodes must see `--folder` (default: below the system's temporary one).
+Target `dataset` (check, listen, segments, manifests, codec, codes: the milestone with many jobs) through `--profile cluster/local`, then
+`--profile cluster/slurm`, each in a copy of the project of its own, from nothing but the etudes, which are rendered once, untimed. cluster/local
+is used as it is; cluster/slurm gets what a site with small nodes would write there, printed. Needs a Slurm that is up (cluster/dev/up); nodes
+must see `--folder` (default: a temporary one). Run it with nothing else on the machine.
 
-- wall s: from the start of snakemake to its end; their ratio is what counts. To last job s: to the end of the last job, as sacct (Slurm; whole seconds) or the last
-  of Snakemake's benchmarks tells it, without what Snakemake takes to notice.
+- wall s: from the start of snakemake to its end; the ratio of these is what counts. To last job s: to the end of the last job, by sacct for Slurm
+  (whole seconds), by the last of Snakemake's benchmarks otherwise: without what Snakemake takes to notice. Submit to end s: from the first sbatch.
 - CPU s: of the rules, by Snakemake's benchmarks. All CPU s: with every Snakemake that ran, here and in jobs (sacct's TotalCPU).
-- Python's compiled modules lie in a folder that a small untimed run has filled, whatever PYTHONDONTWRITEBYTECODE says: a Snakemake that must compile what it imports
-  starts three times as slowly, and on Slurm two start for a job, one more for each further rule of a group.
-- same: results/dataset, codec, codes and corpus/shards have the same hashes by both ways.
+- Python's compiled modules lie in a folder that a small untimed run has filled, whatever PYTHONDONTWRITEBYTECODE says: a Snakemake that must
+  compile what it imports takes more than twice as long to start, and on Slurm two start for a job, in a group one and one more for each of its
+  rules, which run one after another.
+- same: whether results/dataset, codec, codes and corpus/shards have the same hashes by both ways.
 
 Ends with one line of JSON.
 """
@@ -57,7 +59,8 @@ def require_slurm() -> None:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise UserError(f"no Slurm is up here ({error}); start one: cluster/dev/up") from None
         if done.returncode:
-            raise UserError(f"no Slurm is up here ({command[0]}: {done.stderr.strip()[-200:]}); start one: cluster/dev/up")
+            reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+            raise UserError(f"no Slurm is up here ({reason}); start one: cluster/dev/up")
 
 
 def prepare(folder: Path, songs: int, shards: int, seconds: Sequence[float]) -> Path:
@@ -72,7 +75,9 @@ def prepare(folder: Path, songs: int, shards: int, seconds: Sequence[float]) -> 
 def edit(path: Path, changes: dict[str, Any]) -> None:
     """Lay values over those of a YAML file, key by key."""
     def over(old: Any, new: Any) -> Any:
-        return {**old, **{key: over(old.get(key), value) for key, value in new.items()}} if isinstance(old, dict) and isinstance(new, dict) else new
+        if not isinstance(old, dict) or not isinstance(new, dict):
+            return new
+        return old | {key: over(old.get(key), value) for key, value in new.items()}
 
     path.write_text(yaml.safe_dump(over(yaml.safe_load(path.read_text(encoding="utf-8")), changes), sort_keys=False), encoding="utf-8")
 
@@ -109,13 +114,14 @@ def cpu_here() -> float:
 
 def on_slurm(folder: Path, begun: float, here: float) -> dict[str, Any]:
     """What sacct says of the jobs whose logs a run has left. Raises UserError when it says nothing."""
-    jobs = {job.id: job for job in cost.find_jobs(folder / "results/logs/slurm")}
+    logs = folder / "results/logs/slurm"
+    jobs = {path.stem: path.relative_to(logs).parent.as_posix() for path in logs.rglob("*.log")}
     told, trouble = sacct.ask(list(jobs))
     if trouble or not jobs or set(told) != set(jobs) or not all(account["end"] for account in told.values()):
         raise UserError(f"sacct does not know when the jobs {', '.join(jobs) or '(none has left a log)'} ended{f': {trouble}' if trouble else ''}")
-    rows = [{"job": number, "rules": " + ".join(f"{target.rule} {target.wildcards}".strip() for target in jobs[number].targets),
-             "submitted_s": account["end"] - account["wall_s"] - (account["wait_s"] or 0) - begun, "wait_s": account["wait_s"], "wall_s": account["wall_s"],
-             "cpu_s": 3600 * account["cpu_hours"], "restarts": account["restarts"]} for number, account in told.items()]
+    rows = [{"job": number, "what": jobs[number], "submitted_s": account["end"] - account["wall_s"] - (account["wait_s"] or 0) - begun,
+             "wait_s": account["wait_s"], "wall_s": account["wall_s"], "cpu_s": 3600 * account["cpu_hours"], "restarts": account["restarts"]}
+            for number, account in told.items()]
     last = max(account["end"] for account in told.values()) - begun
     return {"slurm_jobs": len(rows), "to_last_job_s": last, "submit_to_end_s": last - min(row["submitted_s"] for row in rows),
             "all_cpu_s": here + sum(row["cpu_s"] for row in rows), "jobs": sorted(rows, key=lambda row: int(row["job"].partition("_")[0]))}
@@ -132,9 +138,9 @@ def table(found: dict[str, dict[str, Any]], same: dict[str, bool]) -> float:
     print(f"{'ratio':<16}{ratio:>9.2f}{slurm['to_last_job_s'] / local['to_last_job_s']:>15.2f}{slurm['cpu_s'] / local['cpu_s']:>9.2f}"
           f"{slurm['all_cpu_s'] / local['all_cpu_s']:>11.2f}   wall: wanted at most {WANTED_RATIO} {'met' if ratio <= WANTED_RATIO else 'MISSED'}")
     print("same: " + ", ".join(f"{name} {'yes' if equal else 'NO'}" for name, equal in same.items()))
-    print(f"\n{'Slurm job':<10}{'submitted at s':>15}{'waited s':>10}{'wall s':>8}{'CPU s':>8}  rules")
+    print(f"\n{'Slurm job':<10}{'submitted at s':>15}{'waited s':>10}{'wall s':>8}{'CPU s':>8}  rules, by the folder of its log")
     for row in slurm["jobs"]:
-        print(f"{row['job']:<10}{row['submitted_s']:>15.0f}{row['wait_s']:>10}{row['wall_s']:>8}{row['cpu_s']:>8.1f}  {row['rules']}")
+        print(f"{row['job']:<10}{row['submitted_s']:>15.0f}{row['wait_s']:>10}{row['wall_s']:>8}{row['cpu_s']:>8.1f}  {row['what']}")
     return ratio
 
 
@@ -157,8 +163,8 @@ def compare(work: Path, args: argparse.Namespace) -> dict[str, Any]:
     local, slurm = (work / Path(profile).name for profile in PROFILES)
     same = {name: sha256(local / name) == sha256(slurm / name) for name in ARTIFACTS}
     ratio = table(found, same)
-    return {"benchmark": "cluster", "songs": args.songs, "shards": args.shards, "seconds": args.seconds, "site": site, "ratio": ratio, "wanted": WANTED_RATIO,
-            "same": same, **found}
+    return {"benchmark": "cluster", "songs": args.songs, "shards": args.shards, "seconds": args.seconds, "site": site,
+            "ratio": ratio, "wanted": WANTED_RATIO, "same": same, **found}
 
 
 def rounded(value: Any) -> Any:
@@ -169,14 +175,18 @@ def rounded(value: Any) -> Any:
 
 
 def main() -> None:
+    """Read the command line, run, end with the line of JSON or with what is wrong."""
     etudes = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["corpus"]["etudes"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--songs", type=int, default=50)
     parser.add_argument("--shards", type=int, default=8)
-    parser.add_argument("--seconds", type=float, nargs=2, metavar=("LOW", "HIGH"), default=[etudes["min_seconds"], etudes["max_seconds"]], help="length of songs")
+    parser.add_argument("--seconds", type=float, nargs=2, metavar=("LOW", "HIGH"), default=[etudes["min_seconds"], etudes["max_seconds"]],
+                        help="shortest and longest song; default: as params.yaml says")
     parser.add_argument("--max-threads", type=int, default=2, help="of a rule; nodes of cluster/dev have 4 CPUs")
-    parser.add_argument("--group-mb", type=int, default=8000, help="most that the rules of one job may ask together; nodes of cluster/dev have 8192 MB")
-    parser.add_argument("--status-checks", type=int, default=2, help="seconds until Snakemake first asks whether a job has ended, then 10 longer each time")
+    parser.add_argument("--group-mb", type=int, default=8000,
+                        help="most that the rules of one job may ask together; nodes of cluster/dev have 8192 MB")
+    parser.add_argument("--status-checks", type=int, default=2,
+                        help="seconds until Snakemake first asks whether a job has ended; 10 longer each time after")
     parser.add_argument("--folder", type=Path, help="a new folder for the copies, which is kept; default: a temporary one")
     args = parser.parse_args()
     try:

@@ -120,7 +120,7 @@ def test_attempts_are_summed_groups_and_arrays_named_and_the_highest_peak_counts
     log("rule_codes/17_1", "codes:shard=shard-00", "codes:shard=shard-00")
     log("rule_codes/17_2", "codes:shard=shard-00", "codes:shard=shard-01")
     log("rule_codes/12_4")
-    log("group_pair_listen_segments/19", "segments:shard=shard-01 listen:shard=shard-01")
+    log("group_pair_listen_segments/19", "segments:shard=shard-01 listen:shard=shard-01", "listen:shard=shard-01", "segments:shard=shard-01")
     log("rule_judge/404")
     benchmark("listen/shard-01", seconds=3, megabytes=100, busy=2)
     benchmark("codes/shard-01", seconds=3, megabytes=100, busy=2, made=LAST_END + 86400)

@@ -2,9 +2,11 @@
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 from project import ROOT
+from snakemake.cli import parse_args
 
 from ostinato.cli import STAGES, main
 from ostinato.params import load
@@ -25,6 +27,15 @@ def test_every_stage_named_is_one_and_knows_the_options_named(capsys):
             main([words[1], "--help"])
         text = capsys.readouterr().out
         assert left.value.code == 0 and all(word in text for word in words if word.startswith("--")), words
+
+
+def test_snakemake_reads_its_commands_as_they_are_meant():
+    lines = [*PROMISED, *re.findall(r"^(snakemake [^#\n]+)", README, re.MULTILINE)]
+    for command in lines:
+        if command.startswith("snakemake "):
+            _, args = parse_args(shlex.split(command)[1:])
+            assert all(Path(path).suffix == ".yaml" for path in args.configfile), command  # a target after --configfile is taken for one
+            assert set(args.targets) <= {"midi", "ears"}, command
 
 
 def test_make_targets_files_and_the_store_are_there():

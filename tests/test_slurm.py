@@ -121,8 +121,8 @@ def laid_over(values: dict, changes: dict) -> dict:
 
 def snakemake(folder: Path) -> subprocess.Popen:
     """`snakemake --profile cluster/slurm` as in a terminal: a Ctrl-C there reaches it and all it started."""
-    output = (folder / "output.txt").open("w")
-    return subprocess.Popen(["snakemake", "--profile", "cluster/slurm"], cwd=folder, env=surroundings(folder), start_new_session=True, stdout=output, stderr=output)
+    with (folder / "output.txt").open("a") as output:  # to which what a killed one leaves behind may still write
+        return subprocess.Popen(["snakemake", "--profile", "cluster/slurm"], cwd=folder, env=surroundings(folder), start_new_session=True, stdout=output, stderr=output)
 
 
 def training_job(folder: Path, name: str, steps: int) -> str:
@@ -148,20 +148,22 @@ def test_the_pipeline_makes_the_same_bytes_as_on_one_machine(project, made):
 
 
 def test_killed_it_finds_its_job_again_and_a_controller_that_is_away_is_waited_for(slurm, project):
-    edit(project / "params.yaml", {"train": {"base": {"steps": 1500}}, "midi": {"train": {"composers": ["Nobody"]}, "demos": {"composers": ["Nobody"]}}})
+    edit(project / "params.yaml", {"train": {"base": {"steps": 4000}}, "midi": {"train": {"composers": ["Nobody"]}, "demos": {"composers": ["Nobody"]}}})
     first = snakemake(project)
-    job = training_job(project, "base", 1500)
+    job = training_job(project, "base", 4000)
     first.kill()
     first.wait()
     assert run(project, "snakemake", "--profile", "cluster/slurm", "--unlock").returncode == 0
+    before = len((project / "output.txt").read_text())
     second = snakemake(project)
     wait_until(lambda: f"attached to job {job}" in (project / "output.txt").read_text())
     ask(slurm / "restart", "slurmctld", "20")
-    said = (project / "output.txt").read_text() if second.wait(600) else ""
+    assert second.wait(600) == 1
+    said = (project / "output.txt").read_text()[before:]
     # one branch fails, and says why and where; the others go on
     assert "no piece of split 'train' by Nobody" in said and "_log.err" in said and "(100%) done" not in said
     summary = read_json(project / "results/models/base/summary.json")
-    assert summary["steps"] == 1500 and summary["job"]["id"] == job
+    assert summary["steps"] == 4000 and summary["job"]["id"] == job
     assert read_json(project / "results/models/tuned/summary.json")["steps"] == 4 and (project / "results/scores.json").exists()
 
 

@@ -19,7 +19,8 @@ from ostinato.params_midi import Studied
 from ostinato.train.sweep import plans
 
 #: Modules that pass values and files on but do not decide what is computed: a new option of the command line must not retrain a model.
-PLUMBING = {"ostinato.cli", "ostinato.compiling", "ostinato.files", "ostinato.params", "ostinato.params_midi", "ostinato.sections"}
+PLUMBING = {"ostinato.cli", "ostinato.compiling", "ostinato.files", "ostinato.params", "ostinato.params_midi", "ostinato.sections",
+            "ostinato.train.jobs", "ostinato.train.usage"}
 
 
 def as_json(value) -> str:
@@ -200,7 +201,7 @@ wildcard_constraints:
 
 
 # Slurm refuses jobs now and then: ours asks again (see there).
-os.environ["PATH"] = os.pathsep.join([os.path.abspath("cluster/slurm/bin"), os.environ["PATH"]])
+os.environ.update(PATH=os.pathsep.join([os.path.abspath("cluster/slurm/bin"), *os.get_exec_path()]))
 
 # A stage writes to its log; when it fails, the end of the log is shown as well. `ostinato` is found without activating .venv.
 # The first words are Snakemake's own prefix, which this one replaces. Rules that start a pool of processes ask for one thread in each,

@@ -1,8 +1,8 @@
 """What a run will ask of Slurm: by its rules, from a Snakemake profile, and by its training, from `train.launch`.
 
 A rule that fails is tried again with another `attempt`, and asks as the profile says for that. Jobs of a group become one job: those of one rule run
-side by side and their CPUs and memory add up, rules follow one another and their times add up (seen with Snakemake 9.27; rules of a group that would run
-side by side are taken one after the other here).
+are asked for as if side by side, so that their CPUs and memory add up; rules follow one another, and their times add up (seen with Snakemake 9.27;
+rules of a group that do not need each other are taken one after the other here).
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Profile:
 
 
 def _together(group: str, members: Sequence[tuple[Demand, int]]) -> Demand:
-    """The one job of a group's rules, each with the number of its jobs that run side by side."""
+    """The one job of a group's rules, each with the number of its jobs that are asked for as if side by side."""
     largest, count = max(members, key=lambda one: one[0].memory_mb * one[1])
     wide = {"cpus": f"group-components.{group}", "memory": f"group-components.{group} or {largest.keys['memory']}"} if count > 1 else {}
     names = " + ".join(f"{times} x {one.who}" if times > 1 else one.who for one, times in members)

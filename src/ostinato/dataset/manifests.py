@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
     if empty:
         found = ", ".join(f"{len(rows[split])} {split}" for split in SPLITS)
         raise UserError(f"{args.out}: no segments for {' and '.join(empty)} (found {found}); bring more songs, or raise corpus.split, "
-                        "or widen segments.min_seconds and max_seconds; uncut.tsv in the segment folders names the songs that were not cut")
+                        "or widen segments.min_seconds and max_seconds; left_out.tsv in the segment folders names the songs that were not cut")
     for split in SPLITS:
         path = args.out / split / "data.jsonl.gz"
         with atomic(path) as temporary, temporary.open("wb") as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as stream:

@@ -170,15 +170,16 @@ def find_jobs(folder: Path) -> list[Job]:
         kind, _, rule = top.partition("_")
         if kind in ("rule", "group") and re.fullmatch(r"\d+(_\d+)?", path.stem):
             alone = kind == "rule" and "_" not in path.stem
-            jobs.append(Job(path.stem, "rule", (not alone and _targets_in(path)) or (Target(rule, _joined(values)),)))
+            jobs.append(Job(path.stem, "rule", (not alone and _targets_in(path, whole=kind == "group")) or (Target(rule, _joined(values)),)))
     return jobs
 
 
-def _targets_in(log: Path) -> tuple[Target, ...]:
-    """What a job ran, by Snakemake's command in its log: the last one, since the tasks of an array show the first task's before their own."""
+def _targets_in(log: Path, whole: bool) -> tuple[Target, ...]:
+    """What a job ran, by Snakemake's commands in its log: all of them in a group's, where each step may show its own; in that of an array's task the
+    last, since it shows the first task's before its own."""
     commands = TARGETS.findall(log.read_text(encoding="utf-8", errors="replace"))
-    jobs = re.findall(r"(?:^| )(\w+):(.*?)(?= \w+:|$)", commands[-1]) if commands else []
-    return tuple(sorted(Target(rule, _joined(_values(wildcards))) for rule, wildcards in jobs))
+    jobs = [job for command in (commands if whole else commands[-1:]) for job in re.findall(r"(?:^| )(\w+):(.*?)(?= \w+:|$)", command)]
+    return tuple(sorted({Target(rule, _joined(_values(wildcards))) for rule, wildcards in jobs}))
 
 
 def _values(wildcards: str) -> list[str]:

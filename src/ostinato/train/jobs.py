@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"}
 #: Ends that say nothing against the job: another may go on from its checkpoint. Slurm requeues by itself where it is let; this is for where it is not.
 NO_FAULT = {"BOOT_FAIL", "NODE_FAIL", "PREEMPTED", "TIMEOUT"}
+#: submitit's words for a job that reached its time limit once more than `max_timeouts` allows.
+TOO_OFTEN = "timed-out too many times"
 FIRST_PAUSE = 2.0
 
 

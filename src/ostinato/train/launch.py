@@ -186,20 +186,20 @@ def _look_after(run: _Run, params: Launch, several: bool) -> None:
     if not run.job:
         return
     run.position = _print_from(jobs.output_log(run.job), run.position, f"{run.work.config['name']}: " if several else "")
-    finished = (run.folder / "done.json").is_file()
-    if finished and params.cluster == "slurm" or run.job.ended():
+    finished = params.cluster == "slurm" and (run.folder / "done.json").is_file()
+    if finished or jobs.traceback_of(run.job) or run.job.ended():
         _conclude(run, params)
-    elif trace := jobs.traceback_of(run.job):
-        _fail(run, jobs.tail_of_trace(trace))
 
 
 def _conclude(run: _Run, params: Launch) -> None:
     """A job is over: with a model, without one through no fault of its own, or failed."""
     assert run.job
-    trace, fate = jobs.traceback_of(run.job), ""
     if not (run.folder / "done.json").is_file():
-        fate = run.job.fate()
-        if trace:
+        trace = jobs.traceback_of(run.job)
+        fate = "" if trace else run.job.fate()
+        if trace and jobs.TOO_OFTEN in trace:
+            _fail(run, _how_it_died(run.job, "TIMEOUT", params))
+        elif trace:
             _fail(run, jobs.tail_of_trace(trace))
         elif fate in jobs.NO_FAULT and run.attempts <= params.max_timeouts:
             log.warning("%s: Slurm ended job %s (%s) and did not requeue it; submitting another, which goes on from the checkpoint", run.folder, run.job.id, fate)

@@ -76,7 +76,9 @@ def train(task: Task, loop: Loop, plan: Schedule, folder: Path, notice: Callable
     """Train until `task.steps`, from the checkpoint in `folder` if there is one; with none to take, validate. Returns the summary.
 
     Args:
-        notice: asked after every step: `stop` writes a checkpoint and ends, `save` writes one and goes on; method: how to fit into memory, None: batches whole, no average of weights; crew: this process among all.
+        notice: asked after every step: `stop` writes a checkpoint and ends, `save` writes one and goes on.
+        method: how to fit into memory; None: batches whole, no average of weights.
+        crew: this process among all.
 
     Raises:
         Preempted: told to stop before the end.
