@@ -1,6 +1,7 @@
 """On a real Slurm, which the tests start on this machine (cluster/dev): the pipeline makes the same bytes, and what happens on clusters costs no more than a checkpoint."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -147,6 +148,19 @@ def test_the_pipeline_makes_the_same_bytes_as_on_one_machine(project, made):
     assert all(job in costs for job in trained) and "What it cost" in (project / "results/report/index.html").read_text()
 
 
+def refuse_for_20_seconds(folder: Path) -> Path:
+    """Has sbatch refuse from its next call on; returns the file of its refusals."""
+    (folder / "bin").mkdir()
+    (folder / "bin/sbatch").write_text(f"""#!/bin/sh
+[ -e {folder}/refusals ] && [ $(($(date +%s) - $(head -n 1 {folder}/refusals))) -ge 20 ] && exec {shutil.which("sbatch")} "$@"
+date +%s >> {folder}/refusals
+echo "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)" >&2
+exit 1
+""")
+    (folder / "bin/sbatch").chmod(0o755)
+    return folder / "refusals"
+
+
 def test_killed_it_finds_its_job_again_and_a_controller_that_is_away_is_waited_for(slurm, project):
     edit(project / "params.yaml", {"train": {"base": {"steps": 4000}}, "midi": {"train": {"composers": ["Nobody"]}, "demos": {"composers": ["Nobody"]}}})
     first = snakemake(project)
@@ -154,11 +168,12 @@ def test_killed_it_finds_its_job_again_and_a_controller_that_is_away_is_waited_f
     first.kill()
     first.wait()
     assert run(project, "snakemake", "--profile", "cluster/slurm", "--unlock").returncode == 0
+    refusals = refuse_for_20_seconds(project)
     before = len((project / "output.txt").read_text())
     second = snakemake(project)
     wait_until(lambda: f"attached to job {job}" in (project / "output.txt").read_text())
     ask(slurm / "restart", "slurmctld", "20")
-    assert second.wait(600) == 1
+    assert second.wait(600) == 1 and len(refusals.read_text().splitlines()) > 1
     said = (project / "output.txt").read_text()[before:]
     # one branch fails, and says why and where; the others go on
     assert "no piece of split 'train' by Nobody" in said and "_log.err" in said and "(100%) done" not in said

@@ -135,6 +135,23 @@ def test_the_schema_for_editors_is_in_step():
     assert (ROOT / "workflow/schemas/params.schema.json").read_text() == params.schema(), "run: python -m ostinato.params"
 
 
+def test_sbatch_is_asked_again_while_slurm_is_away_and_not_when_it_says_no(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/sbatch").write_text("""#!/bin/sh
+[ "$1" = --here ] || { echo "sbatch: error: invalid partition specified: nowhere" >&2; exit 1; }
+[ -e asked ] || { touch asked; echo "sbatch: error: Unable to contact slurm controller (connect failure)" >&2; exit 1; }
+echo "Submitted batch job 7: $(cat)"
+""")
+    (tmp_path / "bin/sbatch").chmod(0o755)
+
+    def sbatch(*words: str) -> subprocess.CompletedProcess:
+        return subprocess.run([ROOT / "cluster/slurm/bin/sbatch", *words], cwd=tmp_path, env=surroundings(tmp_path), input="a script", capture_output=True, text=True)
+
+    taken, refused = sbatch("--here", "/dev/stdin"), sbatch("--there", "/dev/stdin")
+    assert taken.returncode == 0 and taken.stdout == "Submitted batch job 7: a script\n" and "asking again in 2 s" in taken.stderr
+    assert refused.returncode == 1 and refused.stderr.splitlines() == ["sbatch: error: invalid partition specified: nowhere"]
+
+
 def test_lint_is_clean(project):
     done = snakemake(project, "--lint")
     assert done.returncode == 0 and "good condition" in done.stdout, done.stdout
