@@ -163,7 +163,8 @@ def refuse_training_here() -> None:
 
 def watch() -> None:
     """Bring training runs into MLflow while they train, in a process that ends with this one; what it misses, rule `track` brings."""
-    if PARAMS.track.live_seconds:
+    trains = any("launch" in job.rule.resources for job in workflow.dag.needrun_jobs())
+    if trains and PARAMS.track.live_seconds:
         os.makedirs("results/logs", exist_ok=True)
         words = [sys.executable, "-m", "ostinato.cli", "watch", "--params", as_json(PARAMS.track), "--runs", "results/runs", "--while", str(os.getpid())]
         with open("results/logs/watch.log", "a") as log:
