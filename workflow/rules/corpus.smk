@@ -30,6 +30,7 @@ rule check:
         "results/logs/check.log",
     benchmark:
         "results/benchmarks/check.tsv"
+    priority: 2  # short, and wants all cores: before a long training takes one
     threads: 8
     message:
         "Decode every recording, set aside what cannot be used"
