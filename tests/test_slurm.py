@@ -100,7 +100,6 @@ def test_a_job_that_fails_ends_with_what_the_node_said(slurm, codes, tmp_path):
     for name in ("codec/compression_state_dict.bin", "shard-00.jsonl"):
         (tmp_path / "broken" / name).write_bytes((codes / name).read_bytes())
     (tmp_path / "broken/shard-00.npy").write_bytes((codes / "shard-00.npy").read_bytes()[:-5000])
-    killed = start(command(codes, tmp_path / "killed", plan=LONG, launch=ON_SLURM))
     cut = subprocess.run(command(tmp_path / "broken", tmp_path / "cut", launch=ON_SLURM | {"partition": "cpu", "gpus": 0}), capture_output=True, text=True)
     assert cut.returncode == 2 and "ValueError" in cut.stderr and "jobs/" in cut.stderr and "_log.err" in cut.stderr
     spoilt = subprocess.run(command(codes, tmp_path / "spoilt", init=spoilt_model(codes, tmp_path / "init"), launch=ON_SLURM | {"partition": "cpu", "gpus": 0}),
@@ -108,6 +107,7 @@ def test_a_job_that_fails_ends_with_what_the_node_said(slurm, codes, tmp_path):
     assert spoilt.returncode == 2 and "loss is nan at step 1" in spoilt.stderr and "_log.err" in spoilt.stderr
     nowhere = subprocess.run(command(codes, tmp_path / "nowhere", launch=ON_SLURM | {"partition": "nowhere"}), capture_output=True, text=True)
     assert nowhere.returncode == 2 and "invalid partition" in nowhere.stderr and "submitit.yaml" in nowhere.stderr
+    killed = start(command(codes, tmp_path / "killed", plan=LONG, launch=ON_SLURM))
     wait_for_step(tmp_path / "killed", 20)
     os.kill(int((run_folder(tmp_path / "killed") / "lock").read_text()), signal.SIGKILL)
     assert killed.wait(60) == 2 and "Slurm says" in (said := killed.stderr.read()) and "Killed" in said
