@@ -182,9 +182,9 @@ exit 1
 
 
 def test_killed_it_finds_its_job_again_and_a_controller_that_is_away_is_waited_for(slurm, project):
-    edit(project / "params.yaml", {"train": {"base": {"steps": 4000}}, "midi": {"train": {"composers": ["Nobody"]}, "demos": {"composers": ["Nobody"]}}})
+    edit(project / "params.yaml", {"train": {"base": {"steps": 2500}}, "midi": {"train": {"composers": ["Nobody"]}, "demos": {"composers": ["Nobody"]}}})
     first = snakemake(project, "train", "midi")
-    job = training_job(project, "base", 4000)
+    job = training_job(project, "base", 2500)
     first.kill()
     first.wait()
     assert run(project, "snakemake", "--profile", "cluster/slurm", "--unlock").returncode == 0
@@ -198,7 +198,7 @@ def test_killed_it_finds_its_job_again_and_a_controller_that_is_away_is_waited_f
     # one branch fails, and says why and where; the others go on
     assert "no piece of split 'train' by Nobody" in said and "_log.err" in said and "(100%) done" not in said
     summary = read_json(project / "results/models/base/summary.json")
-    assert summary["steps"] == 4000 and summary["job"]["id"] == job
+    assert summary["steps"] == 2500 and summary["job"]["id"] == job
     assert read_json(project / "results/models/tuned/summary.json")["steps"] == 4
 
 
