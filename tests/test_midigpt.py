@@ -19,6 +19,7 @@ from ostinato.sections import Loop, Schedule
 from ostinato.train.loop import Preempted
 from ostinato.train.loop import train as loop_train
 from ostinato.train.midigpt import MidiTask
+from ostinato.train.optimizers import MuonInFloat32
 from project import ROOT
 
 MIDI = load(ROOT / "params.yaml").midi
@@ -99,6 +100,22 @@ def test_stopped_in_the_middle_it_ends_with_the_same_weights(words, tmp_path):
     with pytest.raises(Preempted):
         run(tmp_path / "stopped", lambda: next(answers))
     assert all(torch.equal(value, whole[name]) for name, value in run(tmp_path / "stopped").items())
+
+
+def test_muon_in_float32_does_what_torchs_does():
+    rng = torch.Generator().manual_seed(0)
+    start = [torch.randn(shape, generator=rng) for shape in ((8, 24), (24, 8))]
+    ends = []
+    for kind in (torch.optim.Muon, MuonInFloat32):
+        parameters = [torch.nn.Parameter(one.clone()) for one in start]
+        optimizer = kind(parameters, lr=1e-2, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw")
+        for _ in range(3):
+            optimizer.zero_grad()
+            sum((p - 1).square().sum() for p in parameters).backward()
+            optimizer.step()
+        ends.append([p.detach() for p in parameters])
+    for torchs, ours, before in zip(*ends, start):
+        assert torch.allclose(torchs, ours, atol=0.02 * float((torchs - before).abs().max())) and not torch.equal(ours, before)
 
 
 def test_bfloat16_and_threads_of_loading_leave_the_words_alone(words, tmp_path):
