@@ -12,10 +12,10 @@ import torch
 from ostinato.corpus.rendering import SAMPLE_RATE, soundfont
 from ostinato.corpus.sounding import pedalled, render_piece
 from ostinato.dataset.tokens import Tokenizer
-from ostinato.files import UserError, read_json, sidecar_path
+from ostinato.files import UserError, read_json, read_table, sidecar_path
 from ostinato.judge.notes import melody_recall
 from ostinato.lm import compose_cli, compositions
-from ostinato.lm.compose import accompany, effective, go_on, infill, sample, systematic
+from ostinato.lm.compose import Composition, accompany, effective, go_on, infill, sample, systematic
 from ostinato.lm.constraints import Draft, Words
 from ostinato.lm.melody import skyline
 from ostinato.lm.midi_model import build_midi, save_midi
@@ -247,6 +247,21 @@ def test_many_programs_sound_and_are_written(tmp_path):
     assert all(np.abs(audio[int((0.2 * i + 0.05) * SAMPLE_RATE):][:2000]).max() > 0.01 for i in range(20))
     write_midi(tmp_path / "many.mid", piece)
     assert read_midi(tmp_path / "many.mid").programs == piece.programs
+
+
+def test_a_model_that_writes_no_note_is_listed_and_the_other_demos_are_made(model, tmp_path, monkeypatch):
+    save_midi(tmp_path / "pretrained", model)
+    (tmp_path / "pieces.jsonl").write_text("")
+    section = {"composers": ["Bach"], "seeds": [1, 2], "seconds": 4, "temperature": 1.0, "top_p": 0.9, "guidance": 1.0, "particles": 1, "melody": "happy_birthday"}
+    whole, silent = compositions.make, ["bach-sample-s1"]
+    monkeypatch.setattr(compositions, "make", lambda task, *rest: Composition(Piece.of([])) if task.name in silent else whole(task, *rest))
+    words = ["--params", json.dumps(section), "--models", tmp_path / "pretrained", "--pieces", tmp_path / "pieces.jsonl", "--out", tmp_path / "demos"]
+    compositions.run(parsed(compositions, *words))
+    assert {path.stem for path in (tmp_path / "demos").glob("*.mid")} == {"bach-sample-s2", "bach-style-s1", "bach-style-s2"}
+    assert [row["path"] for row in read_table(tmp_path / "demos" / compositions.SET_ASIDE, {"path", "reason", "detail"})] == silent
+    silent += ["bach-sample-s2", "bach-style-s1", "bach-style-s2"]
+    with pytest.raises(UserError, match="bach-sample-s1: .*pretrained wrote none in 4 s.*all 4 compositions"):
+        compositions.run(parsed(compositions, *words))
 
 
 def parsed(stage, *words):

@@ -112,7 +112,9 @@ def test_the_page_shows_the_midi_track(results):
     assert "seed 1 (of 2)" in section and "seed 2" not in section
     assert section.count('class="panel"') == 2 and "midi-pretrained" in section
     assert EVIL not in text and not re.search(r"""https?://|(?:src|href)=["'](?!data:|#)""", text)
-    assert text == page()
+    assert text == page() and "wrote no note" not in text
+    (FOLDER / "demos/set_aside.tsv").write_text("path\treason\tdetail\nbach-sample-s3\tno_note\twrote none\n")
+    assert "wrote no note for 1 of the compositions asked for: bach-sample-s3" in page()
 
 
 def test_without_its_options_the_page_has_no_midi_and_some_are_not_enough(results, capsys):

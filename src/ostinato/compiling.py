@@ -1,14 +1,17 @@
 """One process at a time compiles librosa's functions.
 
-Problem: librosa has numba compile them at the first call and cache the result on disk. Two processes that do so at the same moment, as two jobs
-do right after an installation, can leave a cache that makes every later process die of a segmentation fault (seen with librosa 0.11 and
-numba 0.68, in `librosa.estimate_tuning`). So each process makes its first call of a function under a lock, and finds the cache whole or empty.
+Problem: librosa has numba compile them, some at their first call and generalised ufuncs when their module is imported, and cache the result on disk. Two
+processes that do so at the same moment, as two jobs do right after an installation, can leave a cache that makes every later process die of a
+segmentation fault (seen with librosa 0.11 and numba 0.68, two times of three, in `librosa.estimate_tuning` and `librosa.beat.beat_track`: a ufunc is cached in two
+parts, and those of two processes do not fit together). So each process imports these modules, and makes its first call of a function, under a
+lock, and finds the cache whole or empty.
 """
 
 from __future__ import annotations
 
 import fcntl
 import functools
+import importlib
 import os
 import tempfile
 from collections.abc import Callable
@@ -16,6 +19,8 @@ from pathlib import Path
 from typing import TypeVar
 
 Function = TypeVar("Function", bound=Callable)
+#: librosa's modules with generalised ufuncs. librosa itself imports them when something of them is first used, which may be songs later.
+COMPILED = ("librosa.beat", "librosa.core.audio", "librosa.core.pitch", "librosa.util.utils")
 
 
 def compiled_alone(function: Function) -> Function:
@@ -28,6 +33,8 @@ def compiled_alone(function: Function) -> Function:
             return function(*args, **kwargs)
         with lock_file().open("a") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
+            for module in COMPILED:
+                importlib.import_module(module)
             result = function(*args, **kwargs)
         called_in.add(os.getpid())
         return result

@@ -8,6 +8,7 @@ seed give the same bytes. `lineage` (report room) walks the sidecars back to the
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import json
 import os
@@ -88,6 +89,19 @@ def _read_lines(path: Path | str, wanted: Callable[[str], bool]) -> list[dict[st
         raise UserError(f"{path}: no such file") from None
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: a line is not JSON ({error})") from None
+
+
+def read_table(path: Path | str, columns: set[str]) -> list[dict[str, str]]:
+    """Rows of a tab-separated table with a heading, as `check.write_set_aside` writes it. Raises UserError when it is missing or lacks a column."""
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as stream:
+            # QUOTE_NONE: a quote in a file name is part of the name
+            rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; expected a table with the columns {', '.join(sorted(columns))}") from None
+    if rows and not columns <= rows[0].keys():
+        raise UserError(f"{path}: expected the columns {', '.join(sorted(columns))}; got {', '.join(map(str, rows[0]))}")
+    return rows
 
 
 def sha256(path: Path | str) -> str:

@@ -3,7 +3,7 @@
 Every composer who is asked for (with none, anyone) gets, for each seed, a sample from nothing and the melody in their style; for the first seed also a held-out piece of theirs that is
 gone on from, and one with a gap that is filled. Where a composer has a model of their own, it is asked, and the pretrained one for samples to compare with.
 Each piece is composed on its own, as `ostinato compose` does with the same options. A model whose words cannot be held to a melody or a gap (see
-lm.constraints) makes the other kinds.
+lm.constraints) makes the other kinds. Where a model writes no note, the demo is listed in set_aside.tsv and the others are made.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ostinato.corpus.check import write_set_aside
 from ostinato.files import UserError, atomic, read_jsonl, write_sidecar
 from ostinato.params import part
 from ostinato.params_midi import Compositions
 
 PRETRAINED = "pretrained"
 MELODIES = "melodies"
+#: In the folder of demos: those without a note.
+SET_ASIDE = "set_aside.tsv"
 #: Kinds that hold the model to something.
 HELD = ("style", "infilling")
 #: Of an excerpt of `seconds`, this is the gap that is filled.
@@ -52,7 +55,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Compose, write and describe every demo."""
+    """Compose, write and describe every demo. Raises UserError when none of them has a note."""
     params: Compositions = part(Compositions, "midi.demos", args.params)
     tasks = list(plan(params, args.models, read_jsonl(args.pieces)))
     import torch
@@ -67,22 +70,29 @@ def run(args: argparse.Namespace) -> None:
     models = {folder: load_midi(folder) for folder in dict.fromkeys(task.model for task in tasks)}
     tasks = [task for task in tasks if task.kind not in HELD or is_plain(models[task.model].tokenizer)]
     melody, remark = read_melody(params.melody)
-    given = {}
+    given, silent = {}, []
     with atomic(args.out) as folder:
         folder.mkdir()
         for task in tasks:
             composition = make(task, models[task.model], melody, params)
+            if not len(composition.piece.notes):
+                silent.append((task.name, "no_note", f"{task.model} wrote none in {params.seconds:g} s; train it for longer or take another seed"))
+                continue
             write_composition(folder / f"{task.name}.mid", composition)
             write_wav(folder / f"{task.name}.mid", composition.piece, args.soundfont)
             if composition.melody is not None:  # as the model's grid has it: what is to be found again
                 write_midi(folder / MELODIES / f"{task.name}.mid", composition.melody)
             given[task.name] = composition.given
-    for task in tasks:
+        write_set_aside(folder / SET_ASIDE, silent)
+        if not given:
+            raise UserError(f"{silent[0][0]}: {silent[0][2]}; it is the same with all {len(silent)} compositions")
+    made = [task for task in tasks if task.name in given]
+    for task in made:
         inputs = [task.model / LM_FILE, *([Path(task.row["path"])] if task.row else [])]
         for suffix in (".mid", ".wav"):
             write_sidecar(args.out / f"{task.name}{suffix}", "compositions", inputs, params.model_dump(), task.seed,
                           described(task, args.out) | {"given": given[task.name]})
-    print(f"{len(tasks)} compositions in {args.out}" + (f"; {remark}" if remark else ""))
+    print(f"{len(made)} compositions in {args.out}" + (f"; {len(silent)} without a note set aside" if silent else "") + (f"; {remark}" if remark else ""))
 
 
 def described(task: Task, out: Path) -> dict[str, Any]:
@@ -117,7 +127,7 @@ def heldout(rows: list[dict[str, Any]], composer: str | None, seconds: float) ->
 
 
 def make(task: Task, model: Any, melody: Any, params: Compositions) -> Any:
-    """One composition. Raises UserError when the model wrote no note."""
+    """One composition; without notes when the model wrote none."""
     from ostinato.lm.compose import Composition, accompany, go_on, infill, sample
     from ostinato.lm.rows import Wish
     from ostinato.lm.sampling import Sampling
@@ -125,21 +135,16 @@ def make(task: Task, model: Any, melody: Any, params: Compositions) -> Any:
 
     how, wish = Sampling(params.temperature, 0, params.top_p, params.guidance), Wish(task.composer)
     if task.kind == "sample":
-        composition = Composition(sample(model, [wish], params.seconds, how, task.seed)[0])
-    elif task.kind == "style":
-        composition = accompany(model, wish, melody, how, task.seed, params.particles)
-    else:
-        piece = read_midi(task.row["path"])
-        seconds = min(params.seconds, piece.seconds)
-        if task.kind == "continuation":
-            given = model.tokenizer.encode(piece.between(0, GIVEN_SHARE * seconds))
-            composition = go_on(model, wish, given, params.seconds - GIVEN_SHARE * seconds, how, task.seed)
-        else:
-            gap = tuple(share * seconds for share in GAP_SHARES)
-            composition = infill(model, wish, piece.between(0, seconds), gap, how, task.seed, params.particles)
-    if not len(composition.piece.notes):
-        raise UserError(f"{task.name}: {task.model} wrote no note in {params.seconds:g} s; train it for longer or take another seed")
-    return composition
+        return Composition(sample(model, [wish], params.seconds, how, task.seed)[0])
+    if task.kind == "style":
+        return accompany(model, wish, melody, how, task.seed, params.particles)
+    piece = read_midi(task.row["path"])
+    seconds = min(params.seconds, piece.seconds)
+    if task.kind == "continuation":
+        given = model.tokenizer.encode(piece.between(0, GIVEN_SHARE * seconds))
+        return go_on(model, wish, given, params.seconds - GIVEN_SHARE * seconds, how, task.seed)
+    gap = tuple(share * seconds for share in GAP_SHARES)
+    return infill(model, wish, piece.between(0, seconds), gap, how, task.seed, params.particles)
 
 
 def slug(name: str) -> str:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import soundfile
 
-from ostinato.files import UserError, read_json
+from ostinato.files import UserError, read_json, read_table
+from ostinato.lm.compositions import SET_ASIDE
 from ostinato.params import Report
 from ostinato.report import clips, figures, lineage, rolls
 
@@ -105,7 +106,7 @@ def content(params: Report, args: argparse.Namespace, walker: lineage.Walker) ->
         "sentence": sentence(scores), "bits": rows, "bits_scale": ("0", f"{top / 2:g}", f"{top:g}"),
         "sayers": {column: (name, text) for column, (_, name, text) in SAYERS.items()},
         "metrics": metric_rows(scores.get("metrics") or {}), "sides": SIDES, "overlaps": overlaps(scores),
-        "overlap_pieces": scores.get("overlap_pieces") or {}, "notices": list(notices(scores)),
+        "overlap_pieces": scores.get("overlap_pieces") or {}, "notices": [*notices(scores), *silent(args.midi_demos)],
         "groups": groups(params, args, walker), "runs": figures.training(args.midi_models),
     }
 
@@ -178,6 +179,14 @@ def notices(scores: Mapping[str, Any]) -> Iterator[str]:
         yield f"The longest run of notes copied from the training set, of all compositions: {copy['notes']} notes ({place})."
     if recall["value"] is not None:
         yield f"Melody recall of style transfer: {100 * recall['value']:.0f} % of the melody's notes are in the composition (n = {recall['n'] or 0:.0f})."
+
+
+def silent(demos: Path) -> Iterator[str]:
+    """Which compositions are missing because the model wrote no note."""
+    path = demos / SET_ASIDE
+    names = [row["path"] for row in read_table(path, {"path"})] if path.exists() else []
+    if names:
+        yield f"The model wrote no note for {len(names)} of the compositions asked for: {', '.join(names)}."
 
 
 def groups(params: Report, args: argparse.Namespace, walker: lineage.Walker) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ so that it can be sent by mail. It shows the first seeds of each prompt, not the
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import Any
 import jinja2
 
 from ostinato.dataset.prompts import PromptError, parse
-from ostinato.files import UserError, commit, read_json, require_space, write_sidecar, write_text
+from ostinato.files import UserError, commit, read_json, read_table, require_space, write_sidecar, write_text
 from ostinato.params import Report, section
 from ostinato.report import clips, cost_section, figures, lineage, midi_section
 
@@ -135,14 +134,14 @@ def _asked(prompt: str) -> list[dict[str, str]]:
 
 def _set_aside(path: Path) -> dict[str, Any]:
     """The table of files not taken: {"path", "count", "reasons": [(reason, count)], "rows": [{"path", "reason", "detail"}]}."""
-    rows = _table(path, {"path", "reason", "detail"})
+    rows = read_table(path, {"path", "reason", "detail"})
     reasons = Counter(row["reason"] for row in rows).most_common()
     return {"path": str(path), "count": len(rows), "reasons": reasons, "rows": rows[:SET_ASIDE_ROWS]}
 
 
 def _left_out(folders: Sequence[Path]) -> dict[str, Any]:
     """Music of the songs that became no segment: {"minutes", "reasons": [(reason, minutes, places)], "rows": the doubtful and whole songs}."""
-    rows = [row for folder in folders for row in _table(folder / "left_out.tsv", {"path", "start", "end", "reason"})]
+    rows = [row for folder in folders for row in read_table(folder / "left_out.tsv", {"path", "start", "end", "reason"})]
     minutes: Counter[str] = Counter()
     for row in rows:
         minutes[_sort_of(row["reason"])] += (float(row["end"]) - float(row["start"])) / 60
@@ -155,18 +154,6 @@ def _left_out(folders: Sequence[Path]) -> dict[str, Any]:
 def _sort_of(reason: str) -> str:
     """A reason without its numbers: `chords are doubtful: confidence 0.41, wanted 0.5` -> `chords are doubtful`."""
     return reason.partition(":")[0]
-
-
-def _table(path: Path, columns: set[str]) -> list[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            # QUOTE_NONE: a quote in a file name is part of the name
-            rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; expected a table of what was left out") from None
-    if rows and not columns <= rows[0].keys():
-        raise UserError(f"{path}: expected the columns {', '.join(sorted(columns))}; got {', '.join(map(str, rows[0]))}")
-    return rows
 
 
 def _steps(args: argparse.Namespace, walker: lineage.Walker) -> list[dict[str, Any]]:
