@@ -14,7 +14,7 @@ demo: $(STAMP)
 	@echo "Listen: $(CURDIR)/results/report/index.html"
 
 test: $(STAMP)
-	pytest
+	pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 install: $(STAMP)
 

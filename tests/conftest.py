@@ -15,6 +15,17 @@ from project import ROOT, copy_project, make, run
 ETUDES = PARAMS.corpus.model_copy(update={"etudes": PARAMS.corpus.etudes.model_copy(update={"songs": 16, "min_seconds": 30.0, "max_seconds": 50.0})})
 
 
+#: They share what is made once, and one of them is the longest: side by side with all others (pytest-xdist), it begins first.
+FIRST = ("test_pipeline.py", "test_slurm.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests go to one process, since they share fixtures; those of FIRST to one together."""
+    items.sort(key=lambda item: item.path.name not in FIRST)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("first" if item.path.name in FIRST else item.path.name))
+
+
 @pytest.fixture(scope="session")
 def recordings(tmp_path_factory) -> Path:
     """Sixteen good songs with their side files, six bad recordings, and what else lies in a folder."""

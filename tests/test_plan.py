@@ -26,11 +26,13 @@ from ostinato.params import Launch, Lora, Method, part
 from ostinato.train import memory, plan
 from ostinato.train.loop import train
 from ostinato.train.musicgen import MusicGenTask, Shown, prepare
+from ostinato.train.optimizers import optimizer_for
 
 CASES = {
     "all weights": Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None),
     "all weights, bf16": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=False, lora=None, ema=None),
     "all weights, bf16, checkpointing": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=True, lora=None, ema=None),
+    "all weights, muon": Method(optimizer="muon", precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None),
     "adapters": Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=Lora(rank=8, alpha=16, dropout=0), ema=None),
     "adapters, bf16, checkpointing": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=True, lora=Lora(rank=8, alpha=16, dropout=0), ema=None),
 }
@@ -136,7 +138,9 @@ def test_the_peak_of_a_step_is_what_was_said(name, norms_as_on_a_gpu):
     with Held() as held:
         task = task_of(method)
         trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(trained, foreach=True)  # as on a GPU
+        optimizer = optimizer_for(task.model, PARAMS.train, PARAMS.train.base, method)
+        for group in optimizer.param_groups:
+            group["foreach"] = True  # as AdamW does on a GPU
         for _ in range(2):  # the optimiser's moments are there from the second step on
             optimizer.zero_grad()
             held.most = held.now

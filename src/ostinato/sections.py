@@ -126,7 +126,7 @@ class Lora(Section):
 class Method(Section):
     """How a model is trained, and fitted into memory. All but `optimizer`, `lora`, `ema` and the last bits leaves the result as it is."""
 
-    optimizer: Literal["adamw", "muon"] = Field(description="muon: for the matrices of layers, from nothing; adamw for all else")
+    optimizer: Literal["adamw", "muon"] = Field(description="muon: for the matrices of layers, in trainings from nothing; adamw for all else, and for adapters")
     precision: Literal["fp32", "bf16"] = Field(description="of computation; trained weights stay 32-bit, frozen ones take this precision")
     micro_batch: Positive | None = Field(description="examples computed at a time, gradients are accumulated over the batch; null: all; halved when memory is short")
     checkpointing: bool = Field(description="compute activations twice instead of keeping them: a sixth more time, a fraction of the memory")

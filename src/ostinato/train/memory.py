@@ -1,11 +1,12 @@
 """How much memory of a GPU a training run takes, before it runs: arithmetic alone, without torch.
 
-A step has up to three moments at which memory peaks. All hold the weights, those of T5 in 32 bits, the optimiser's two moments (AdamW, 32 bits each) and the
+A step has up to three moments at which memory peaks. All hold the weights, those of T5 in 32 bits, the optimiser's two moments (AdamW, 32 bits each; Muon has one) and the
 moving average:
 
 - backward: what autograd kept of a micro-batch; with checkpointing the input of each layer and one layer computed again; bf16 copies of weights that
   autocast keeps; then either the logits with their gradients or the gradients within a layer; and the gradients so far, when they add up;
-- optimiser: all gradients, and one more copy of what is trained, since AdamW on a GPU takes the square roots of all second moments at once;
+- optimiser: all gradients, and one more copy of what is trained, since AdamW on a GPU takes the square roots of all second moments at once; Muon takes one matrix
+  after another, with three copies of it;
 - validation, where there is a moving average: as before, with the weights put aside and bf16 copies of the average.
 
 On top comes what CUDA itself takes, which `torch.cuda.max_memory_allocated` does not count. Not counted: what the allocator loses between its blocks (see
@@ -183,12 +184,19 @@ def need(shape: Shape, text: Text, method: Method, micro_batch: int, steps: int,
     backward = kept + (ends if method.checkpointing else copies) + max(12 * logits, layer - last)
     gradients, average = 4 * trained, 4 * trained if method.ema else 0
     encoder = 4 * text.apart
-    held = frozen + encoder + 4 * trained + 8 * trained + average
+    turned = muons(shape, text, method)
+    moments_of_optimiser = 8 * trained - 4 * turned
+    held = frozen + encoder + 4 * trained + moments_of_optimiser + average
     peak = max(max(forward, backward) + (gradients if accumulates else 0), gradients + layer)
-    moments = {"backward": held + peak, "optimiser": held + gradients + 4 * trained}
+    moments = {"backward": held + peak, "optimiser": held + gradients + max(4 * (trained - turned), 12 * shape.dim * shape.hidden * (turned > 0))}
     if average:
         moments["validation"] = held + gradients + 4 * trained + copies + 10 * logits
-    return Need(4 * trained, frozen, encoder, gradients, 8 * trained, average, kept, recomputed, transient, copies, 12 * logits, moments)
+    return Need(4 * trained, frozen, encoder, gradients, moments_of_optimiser, average, kept, recomputed, transient, copies, 12 * logits, moments)
+
+
+def muons(shape: Shape, text: Text, method: Method) -> int:
+    """Numbers that Muon trains: those in the matrices of the layers (see train.optimizers)."""
+    return 0 if method.optimizer == "adamw" or method.lora else shape.layers * _matrices(shape) + text.layers * 8 * text.width**2
 
 
 def _bytes(method: Method) -> int:

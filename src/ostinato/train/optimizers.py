@@ -1,7 +1,7 @@
 """Optimisers: AdamW (Loshchilov & Hutter, 2019), or Muon (Jordan et al., 2024) for the matrices of the layers with AdamW for all else.
 
 Muon makes a step's momentum orthogonal, with steps as large as AdamW's (Liu et al., 2025), so both take one learning rate. In short trainings from nothing it
-needs about half the steps (docs/benchmarks.md).
+needs half the steps and less (docs/log.md). Adapters are always AdamW's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BETAS = (0.9, 0.95)
 def optimizer_for(model: Any, loop: Loop, plan: Schedule, method: Method | None) -> Any:
     """The optimiser of what is trained of a model."""
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    if method is None or method.optimizer == "adamw":
+    if method is None or method.optimizer == "adamw" or method.lora:
         return torch.optim.AdamW(groups(list(trained.values()), loop.weight_decay), lr=plan.lr, betas=BETAS)
     inner = [p for name, p in trained.items() if p.ndim == 2 and ".layers." in f".{name}"]
     rest = [p for name, p in trained.items() if not (p.ndim == 2 and ".layers." in f".{name}")]
