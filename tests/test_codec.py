@@ -65,6 +65,17 @@ def test_the_recogniser_hears_on_decoded_audio_what_it_hears_on_the_original(fit
     assert original > 85 and decoded >= 0.95 * original, scores
 
 
+def test_codes_that_never_stood_together_make_no_bang(fitted, tmp_path):
+    """As a model may say them; a codec from before there was a limit has none, and is loaded."""
+    codec = load_codec(fitted / "codec")
+    codes = torch.randint(codec.cardinality, (1, codec.num_codebooks, 5 * int(codec.frame_rate)), generator=torch.Generator().manual_seed(1))
+    package = torch.load(fitted / "codec" / CODEC_FILE)
+    del package["best_state"]["loudest"]
+    torch.save(package, tmp_path / CODEC_FILE)
+    limited, unlimited = (float(one.decode(codes).abs().max()) for one in (codec, load_codec(tmp_path)))
+    assert limited < 2 and unlimited > 3 * limited
+
+
 def test_the_same_audio_and_seed_fit_the_same_codec(fitted):
     assert sha256(fitted / "codec" / CODEC_FILE) == sha256(fitted / "again" / CODEC_FILE)
 

@@ -16,7 +16,7 @@ from ostinato.lm.spectral import build
 
 LOOP = PARAMS.train.model_copy(update={"checkpoint_every": 7, "validate_every": 20, "validation_batches": 1, "log_every": 5})
 PLAN = PARAMS.train.base.model_copy(update={"steps": 60, "batch_size": 2, "segment_seconds": 4.0, "threads": 1})
-MODEL = PARAMS.model.model_copy(update={"dim": 48, "layers": 2, "heads": 2, "text_dim": 16})
+MODEL = PARAMS.model.model_copy(update={"dim": 48, "layers": 2, "heads": 2, "text_dim": 16, "dropout": 0.0})
 ROOTS = "CDEFGAB"
 BAR = 32  # frames
 

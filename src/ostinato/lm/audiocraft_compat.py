@@ -58,9 +58,9 @@ def _import_first() -> None:
             importlib.import_module("audiocraft.models")
     finally:
         for name in deferred:
-            del sys.modules[name]
-        if "audiocraft" in sys.modules and hasattr(sys.modules["audiocraft"], "solvers"):
-            del sys.modules["audiocraft"].solvers
+            stand_in, (parent, _, child) = sys.modules.pop(name), name.rpartition(".")
+            if vars(sys.modules.get(parent, stand_in)).get(child) is stand_in:  # in a package that is there, what is imported later would find it
+                delattr(sys.modules[parent], child)
 
 
 def _install(module: ModuleType, members: dict[str, Any]) -> None:

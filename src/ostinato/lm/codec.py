@@ -36,7 +36,7 @@ def load_codec(folder: Path | str) -> Any:
     from ostinato.lm.spectral import build
 
     codec = build(Codec.model_validate(config))
-    codec.load_state_dict(package["best_state"])
+    codec.load_state_dict({"loudest": codec.loudest} | package["best_state"])  # codecs of before 2026-11-26 have no such limit
     return codec.eval()
 
 

@@ -42,6 +42,7 @@ class SpectralCodec(encodec.CompressionModel):
         self.register_buffer("bands", bands)
         self.register_buffer("unband", torch.linalg.pinv(bands.double(), rtol=1e-3).float())
         self.register_buffer("mean", torch.zeros(len(bands)))
+        self.register_buffer("loudest", torch.full((len(bands),), torch.inf))
         self.register_buffer("basis", torch.zeros(len(bands), components))
         self.register_buffer("codebooks", torch.zeros(codebooks, cardinality, components))
         self.iterations, self.seed, self.active = griffin_lim_iterations, seed, codebooks
@@ -58,6 +59,7 @@ class SpectralCodec(encodec.CompressionModel):
         frames = torch.cat([self.frames(torch.from_numpy(song)[None, None])[0] for song in songs])
         generator = torch.Generator().manual_seed(self.seed)
         self.mean.copy_(frames.mean(0))
+        self.loudest.copy_(frames.amax(0))
         centred = frames - self.mean
         _, vectors = torch.linalg.eigh((centred.T @ centred).double())
         self.basis.copy_(vectors.flip(1)[:, : self.basis.shape[1]].float())
@@ -80,9 +82,13 @@ class SpectralCodec(encodec.CompressionModel):
         return torch.stack(codes, dim=1), None
 
     def decode_latent(self, codes: torch.Tensor) -> torch.Tensor:
-        """Codes [B, K, S] -> log band magnitudes [B, bands, S]."""
+        """Codes [B, K, S] -> log band magnitudes [B, bands, S].
+
+        No band gets louder than it ever was in what the codec was fitted on: codes that never stood together, as a model may say them, add up to anything, and
+        on a logarithmic scale a little too much is a bang beside which the rest of the clip is silence.
+        """
         latent = sum(codebook[codes[:, k]] for k, codebook in enumerate(self.codebooks[: codes.shape[1]]))
-        return (latent @ self.basis.T + self.mean).clamp(min=0).transpose(1, 2)
+        return torch.minimum((latent @ self.basis.T + self.mean).clamp(min=0), self.loudest).transpose(1, 2)
 
     @compiled_alone
     def decode(self, codes: torch.Tensor, scale: torch.Tensor | None = None) -> torch.Tensor:

@@ -19,12 +19,12 @@ BETAS = (0.9, 0.95)
 def optimizer_for(model: Any, loop: Loop, plan: Schedule, method: Method | None) -> Any:
     """The optimiser of what is trained of a model."""
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    if method is None or method.optimizer == "adamw" or method.lora:
+    inner = {name: p for name, p in trained.items() if p.ndim == 2 and ".layers." in f".{name}"}
+    if method is None or method.optimizer == "adamw" or method.lora or not inner:  # an adopted model has nothing that is trained
         return torch.optim.AdamW(groups(list(trained.values()), loop.weight_decay), lr=plan.lr, betas=BETAS)
-    inner = [p for name, p in trained.items() if p.ndim == 2 and ".layers." in f".{name}"]
-    rest = [p for name, p in trained.items() if not (p.ndim == 2 and ".layers." in f".{name}")]
-    on_cpu = inner[0].device.type == "cpu"
-    return Together((MuonInFloat32 if on_cpu else torch.optim.Muon)(inner, lr=plan.lr, weight_decay=loop.weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
+    rest = [p for name, p in trained.items() if name not in inner]
+    muon = MuonInFloat32 if next(iter(inner.values())).device.type == "cpu" else torch.optim.Muon
+    return Together(muon(inner.values(), lr=plan.lr, weight_decay=loop.weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
                     torch.optim.AdamW(groups(rest, loop.weight_decay), lr=plan.lr, betas=BETAS))
 
 
