@@ -14,7 +14,7 @@ demo: $(STAMP)
 	@echo "Listen: $(CURDIR)/results/report/index.html"
 
 test: $(STAMP)
-	pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 install: $(STAMP)
 

@@ -4,32 +4,48 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from filelock import FileLock
 from music import PARAMS
 from project import ROOT, copy_project, make, run
 
 ETUDES = PARAMS.corpus.model_copy(update={"etudes": PARAMS.corpus.etudes.model_copy(update={"songs": 16, "min_seconds": 30.0, "max_seconds": 50.0})})
 
 
-#: They share what is made once, and one of them is the longest: side by side with all others (pytest-xdist), it begins first.
-FIRST = ("test_pipeline.py", "test_slurm.py")
+#: The longest begin, where two processes test side by side (pytest-xdist).
+FIRST = ("test_slurm.py", "test_pipeline.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests go to one process, since they share fixtures; those of FIRST to one together."""
-    items.sort(key=lambda item: item.path.name not in FIRST)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("first" if item.path.name in FIRST else item.path.name))
+    """Files in the order of FIRST, then all others."""
+    items.sort(key=lambda item: (*FIRST, item.path.name).index(item.path.name))
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first process to ask for it makes, and the other waits for."""
+    root = factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else factory.getbasetemp()
+    folder, done = root / name, root / f"{name}.done"
+    with FileLock(root / f"{name}.lock"):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
 def recordings(tmp_path_factory) -> Path:
     """Sixteen good songs with their side files, six bad recordings, and what else lies in a folder."""
-    folder = tmp_path_factory.mktemp("recordings")
+    return made_once(tmp_path_factory, "recordings", make_recordings) / "etudes/audio"
+
+
+def make_recordings(folder: Path) -> None:
     assert run(folder, "ostinato", "etudes", "--params", ETUDES.model_dump_json(), "--out", "etudes").returncode == 0
     (folder / "etudes.made.json").unlink()  # a user's recordings were made by nobody
     music = folder / "etudes/audio"
@@ -43,14 +59,15 @@ def recordings(tmp_path_factory) -> Path:
     (music / "whole.mp3").unlink()
     shutil.copy(first, music / "z copy.flac")
     (music / "notes.txt").write_text("not for us")
-    return music
 
 
 @pytest.fixture(scope="session")
 def made(recordings, tmp_path_factory) -> Path:
-    folder = copy_project(tmp_path_factory.mktemp("made"))
-    assert "(100%) done" in make(folder, recordings)
-    return folder
+    """A finished pipeline."""
+    def finish(folder: Path) -> None:
+        assert "(100%) done" in make(copy_project(folder), recordings)
+
+    return made_once(tmp_path_factory, "made", finish)
 
 
 @pytest.fixture(scope="session")
