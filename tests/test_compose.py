@@ -258,7 +258,7 @@ def test_a_model_that_writes_no_note_is_listed_and_the_other_demos_are_made(mode
     words = ["--params", json.dumps(section), "--models", tmp_path / "pretrained", "--pieces", tmp_path / "pieces.jsonl", "--out", tmp_path / "demos"]
     compositions.run(parsed(compositions, *words))
     assert {path.stem for path in (tmp_path / "demos").glob("*.mid")} == {"bach-sample-s2", "bach-style-s1", "bach-style-s2"}
-    assert [row["path"] for row in read_table(tmp_path / "demos" / compositions.SET_ASIDE, {"path", "reason", "detail"})] == silent
+    assert [row["path"] for row in read_table(tmp_path / "demos/set_aside.tsv", {"path", "reason", "detail"})] == silent
     silent += ["bach-sample-s2", "bach-style-s1", "bach-style-s2"]
     with pytest.raises(UserError, match="bach-sample-s1: .*pretrained wrote none in 4 s.*all 4 compositions"):
         compositions.run(parsed(compositions, *words))

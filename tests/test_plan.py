@@ -256,7 +256,7 @@ def test_a_micro_batch_that_will_be_halved_is_a_warning(fresh, caplog):
     config = {"loop": PARAMS.train.model_dump(), "plan": PARAMS.train.base.model_dump(), "init": None, "adopted": False, "codec": str(fresh / "codec"),
               "model": PARAMS.model.model_dump()}
     plan.refuse_before_queueing(config, launch)
-    assert "a micro-batch of 16 needs about 0.7 GiB, the GPU has 0.6: it will be halved" in caplog.text
+    assert "a micro-batch of 16 needs about 0.8 GiB, the GPU has 0.6: it will be halved" in caplog.text
     caplog.clear()
     plan.refuse_before_queueing(config, launch.model_copy(update={"gpu_gb": 0}))
     plan.refuse_before_queueing(config, launch.model_copy(update={"gpu_gb": 24}))

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,11 +49,13 @@ def attempts(folder: Path) -> list[dict]:
 
 
 def test_whatever_happens_to_a_training_job_it_ends_with_the_same_weights(slurm, codes, tmp_path):
-    """An undisturbed run; one that reaches its time limit of a minute again and again; one that is requeued, preempted, and loses its node."""
+    """An undisturbed run; one that reaches its time limit of a minute; one that is requeued, preempted, and loses its node."""
     undisturbed, limited, hit = (tmp_path / name for name in ("undisturbed", "limited", "hit"))
     others = [start(command(codes, undisturbed, plan=LONG, launch=ON_SLURM | {"partition": "cpu", "gpus": 0})),
               start(command(codes, limited, plan=LONG, launch=ON_SLURM | {"partition": "cpu", "gpus": 0, "timeout_min": 1, "signal_delay_s": 50}))]
     process = start(command(codes, hit, plan=LONG, launch=ON_SLURM))
+    wait_for_step(limited, 20)
+    sleep_for_40_seconds(limited)  # in which Slurm, which looks every 30 s, gives notice, however fast the machine is
     wait_for_step(hit, 50)
     job = job_of(hit)
     for blow in (["scontrol", "requeue", job], ["sbatch", "-p", "gpu-urgent", "--gres=gpu:1", "-o", "/dev/null", "--wrap", "sleep 1"],
@@ -69,6 +72,13 @@ def test_whatever_happens_to_a_training_job_it_ends_with_the_same_weights(slurm,
         starts = [event for event in assert_same_end(folder, undisturbed) if "event" in event]
         assert {event["job"] for event in starts} == {job_of(folder)} and starts[-1]["restart"] >= len(starts) - 1
     assert {event["node"] for event in attempts(hit)} == {"gpu1"} or not can_name_hosts()
+
+
+def sleep_for_40_seconds(folder: Path) -> None:
+    """Stops the training process of a run, and has it go on later; does not wait."""
+    process = int((run_folder(folder) / "lock").read_text())
+    os.kill(process, signal.SIGSTOP)
+    threading.Timer(40, os.kill, (process, signal.SIGCONT)).start()
 
 
 def can_name_hosts() -> bool:

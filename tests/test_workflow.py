@@ -171,6 +171,7 @@ def test_a_folder_of_ones_own_takes_the_place_of_the_etudes(project, tmp_path):
      ["listen.chord_swich: unknown key", "listen.chord_switch: ", "'many'", "train.tune.lr: ", "-1"]),
     ({"corpus": {"folder": "/not/there"}}, ["corpus.folder: /not/there: no such folder"]),
     ({"corpus": {"folder": "workflow"}}, ["corpus.folder: workflow: no recording in it"]),
+    ({"model": {"pretrained": "x"}, "codec": {"kind": "encodec", "pretrained": "x"}}, ["train.method.optimizer is muon", "musicgen.yaml"]),
     ({"corpus": {"etudes": {"songs": 10**9}}}, ["results: ", "GB free on this disk", "GB are needed"]),
 ])
 def test_what_a_user_can_mend_is_one_line_before_any_work(project, tmp_path, values, expected):

@@ -233,6 +233,13 @@ class Params(Section):
                              "facebook/encodec_32khz}, or the folder of the model's own")
         return self
 
+    @model_validator(mode="after")
+    def _muon_is_for_fresh_models(self) -> Params:
+        method = self.train.method
+        if self.model.pretrained and method.optimizer == "muon" and not method.lora:
+            raise ValueError("train.method.optimizer is muon, for trainings from nothing; with model.pretrained set adamw, as workflow/presets/musicgen.yaml does")
+        return self
+
 
 def check(values: Any, where: str = "params.yaml") -> Params:
     """Check a mapping against the types. Raises ParamsError, one line, naming every wrong key."""

@@ -22,8 +22,6 @@ from ostinato.params_midi import Compositions
 
 PRETRAINED = "pretrained"
 MELODIES = "melodies"
-#: In the folder of demos: those without a note.
-SET_ASIDE = "set_aside.tsv"
 #: Kinds that hold the model to something.
 HELD = ("style", "infilling")
 #: Of an excerpt of `seconds`, this is the gap that is filled.
@@ -83,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
             if composition.melody is not None:  # as the model's grid has it: what is to be found again
                 write_midi(folder / MELODIES / f"{task.name}.mid", composition.melody)
             given[task.name] = composition.given
-        write_set_aside(folder / SET_ASIDE, silent)
+        write_set_aside(folder / "set_aside.tsv", silent)
         if not given:
             raise UserError(f"{silent[0][0]}: {silent[0][2]}; it is the same with all {len(silent)} compositions")
     made = [task for task in tasks if task.name in given]

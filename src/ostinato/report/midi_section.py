@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import soundfile
 
 from ostinato.files import UserError, read_json, read_table
-from ostinato.lm.compositions import SET_ASIDE
 from ostinato.params import Report
 from ostinato.report import clips, figures, lineage, rolls
 
@@ -183,7 +182,7 @@ def notices(scores: Mapping[str, Any]) -> Iterator[str]:
 
 def silent(demos: Path) -> Iterator[str]:
     """Which compositions are missing because the model wrote no note."""
-    path = demos / SET_ASIDE
+    path = demos / "set_aside.tsv"
     names = [row["path"] for row in read_table(path, {"path"})] if path.exists() else []
     if names:
         yield f"The model wrote no note for {len(names)} of the compositions asked for: {', '.join(names)}."

@@ -75,9 +75,15 @@ def configured(args: argparse.Namespace) -> Run:
         raise UserError(f"--gpu-gb: expected GB above 0, got {args.gpu_gb:g}")
     source = args.model or params.model.pretrained
     subject, adaptable = named(source) if source else fresh(params.model, params.codec), bool(source) or args.which == "tune"
+    method = _suited(method, subject)
     share = _share(args.batch_size or plan.batch_size, launch)
     gpu = args.gpu_gb * GIB / _crowd(launch) if args.gpu_gb else _gpu(launch)
     return Run(subject, method if adaptable else _whole(method), seconds, share, min(args.micro_batch or method.micro_batch or share, share), gpu, adaptable)
+
+
+def _suited(method: Method, subject: Subject) -> Method:
+    """The method with AdamW where weights are pretrained: params.yaml's Muon is for fresh models."""
+    return method.model_copy(update={"optimizer": "adamw"}) if subject.text.apart else method
 
 
 def _whole(method: Method) -> Method:
@@ -186,6 +192,7 @@ def of_job(config: dict[str, Any], launch: Launch) -> Run:
     method, plan = Method.model_validate(config["loop"]["method"]), config["plan"]
     if config["init"]:
         subject = named(config["init"])
+        method = _suited(method, subject)
     else:
         from ostinato.lm.codec import load_codec
 
