@@ -1,5 +1,6 @@
 """On a real Slurm, which the tests start on this machine (cluster/dev): the pipeline makes the same bytes, and what happens on clusters costs no more than a checkpoint."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -75,10 +76,15 @@ def test_whatever_happens_to_a_training_job_it_ends_with_the_same_weights(slurm,
 
 
 def sleep_for_40_seconds(folder: Path) -> None:
-    """Stops the training process of a run, and has it go on later; does not wait."""
+    """Stops the training process of a run, and has it go on later, unless Slurm's notice did; does not wait."""
     process = int((run_folder(folder) / "lock").read_text())
+
+    def wake() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGCONT)
+
     os.kill(process, signal.SIGSTOP)
-    threading.Timer(40, os.kill, (process, signal.SIGCONT)).start()
+    threading.Timer(40, wake).start()
 
 
 def can_name_hosts() -> bool:
