@@ -184,11 +184,11 @@ def need(shape: Shape, text: Text, method: Method, micro_batch: int, steps: int,
     backward = kept + (ends if method.checkpointing else copies) + max(12 * logits, layer - last)
     gradients, average = 4 * trained, 4 * trained if method.ema else 0
     encoder = 4 * text.apart
-    turned = muons(shape, text, method)
-    moments_of_optimiser = 8 * trained - 4 * turned
+    by_muon = muons(shape, text, method)
+    moments_of_optimiser = 8 * trained - 4 * by_muon
     held = frozen + encoder + 4 * trained + moments_of_optimiser + average
     peak = max(max(forward, backward) + (gradients if accumulates else 0), gradients + layer)
-    moments = {"backward": held + peak, "optimiser": held + gradients + max(4 * (trained - turned), 12 * shape.dim * shape.hidden * (turned > 0))}
+    moments = {"backward": held + peak, "optimiser": held + gradients + max(4 * (trained - by_muon), 12 * shape.dim * shape.hidden * (by_muon > 0))}
     if average:
         moments["validation"] = held + gradients + 4 * trained + copies + 10 * logits
     return Need(4 * trained, frozen, encoder, gradients, moments_of_optimiser, average, kept, recomputed, transient, copies, 12 * logits, moments)
