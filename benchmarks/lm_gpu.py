@@ -34,7 +34,7 @@ import torch
 
 from ostinato.files import read_jsonl
 from ostinato.lm.audiocraft_compat import import_audiocraft
-from ostinato.lm.decoder import inputs_and_targets
+from ostinato.lm.delays import inputs_and_targets
 from ostinato.lm.model import LanguageModel
 from ostinato.lm.sampling import GraphedStep, Sampling, generate
 from ostinato.lm.shape import Shape

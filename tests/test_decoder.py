@@ -9,7 +9,8 @@ from torch.nn.init import uniform_
 
 from ostinato.files import UserError
 from ostinato.lm.audiocraft_compat import import_audiocraft
-from ostinato.lm.decoder import Decoder, Shape, inputs_and_targets, turns
+from ostinato.lm.decoder import Decoder, Shape, turns
+from ostinato.lm.delays import inputs_and_targets
 from ostinato.lm.export import transformers_model
 from ostinato.lm.layout import audiocraft, read, write
 from ostinato.lm.model import load_lm

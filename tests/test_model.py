@@ -18,7 +18,7 @@ from ostinato.files import UserError, read_json, sha256
 from ostinato.lm import adapters
 from ostinato.lm.audiocraft_compat import import_audiocraft
 from ostinato.lm.codec import save_spectral
-from ostinato.lm.decoder import inputs_and_targets
+from ostinato.lm.delays import inputs_and_targets
 from ostinato.lm.generator import Generator
 from ostinato.lm.model import LanguageModel, build_lm, load_lm, parameter_count, save_lm
 from ostinato.lm.pretrained import SIZES, config_like, read_config

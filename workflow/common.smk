@@ -19,8 +19,8 @@ from ostinato.params_midi import Studied
 from ostinato.train.sweep import plans
 
 #: Modules that pass values and files on but do not decide what is computed: a new option of the command line must not retrain a model.
-PLUMBING = {"ostinato.cli", "ostinato.compiling", "ostinato.files", "ostinato.params", "ostinato.params_midi", "ostinato.sections",
-            "ostinato.train.jobs", "ostinato.train.usage"}
+PLUMBING = {"ostinato.cli", "ostinato.compiling", "ostinato.files", "ostinato.params", "ostinato.params_ears", "ostinato.params_midi",
+            "ostinato.sections", "ostinato.train.jobs", "ostinato.train.usage"}
 
 
 def as_json(value) -> str:

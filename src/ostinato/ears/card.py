@@ -23,7 +23,8 @@ from ostinato.ears.drills import chunks, perform
 from ostinato.files import read_json, write_json, write_sidecar, write_text
 from ostinato.listen.hear import hear
 from ostinato.listen.labels import INSTRUMENTS
-from ostinato.params import Drills, Ears, Listen, section
+from ostinato.params import Listen, section
+from ostinato.params_ears import Drills, Ears
 
 METRICS = ("root", "majmin", "sevenths", "majmin_inv", "sevenths_inv")
 #: Clips without any chord are scored apart: share of their time that is called no chord.

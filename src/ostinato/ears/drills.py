@@ -23,7 +23,8 @@ from ostinato.corpus.synthesis import Instrument
 from ostinato.files import atomic, require_space, write_sidecar
 from ostinato.listen import frames
 from ostinato.listen.labels import INSTRUMENTS, SPECTRA, frame_labels, loudness
-from ostinato.params import Drills, part
+from ostinato.params import part
+from ostinato.params_ears import Drills
 from ostinato.theory import Chord
 
 SECONDS = 12.0

@@ -19,7 +19,7 @@ from torch.nn import functional
 from ostinato.lm import adapters
 from ostinato.lm import model as lm_model
 from ostinato.lm.codec import load_codec
-from ostinato.lm.decoder import inputs_and_targets
+from ostinato.lm.delays import inputs_and_targets
 from ostinato.lm.text import describe
 from ostinato.params import Method, Model, Plan, Training
 from ostinato.train import memory
