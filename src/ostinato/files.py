@@ -11,6 +11,7 @@ import contextlib
 import csv
 import hashlib
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -19,6 +20,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 SIDECAR = ".made.json"
 
@@ -91,8 +94,16 @@ def _read_lines(path: Path | str, wanted: Callable[[str], bool]) -> list[dict[st
         raise UserError(f"{path}: a line is not JSON ({error})") from None
 
 
+def write_set_aside(path: Path, rows: list[tuple[str, str, str]]) -> None:
+    """Write the table of what was not taken."""
+    lines = ["\t".join(" ".join(field.split()) for field in row) for row in [("path", "reason", "detail"), *rows]]
+    write_text(path, "\n".join(lines) + "\n")
+    for row in rows:
+        log.warning("set aside: %s: %s (%s)", *row)
+
+
 def read_table(path: Path | str, columns: set[str]) -> list[dict[str, str]]:
-    """Rows of a tab-separated table with a heading, as `check.write_set_aside` writes it. Raises UserError when it is missing or lacks a column."""
+    """Rows of a tab-separated table with a heading, as `write_set_aside` writes it. Raises UserError when it is missing or lacks a column."""
     try:
         with Path(path).open(encoding="utf-8", newline="") as stream:
             # QUOTE_NONE: a quote in a file name is part of the name

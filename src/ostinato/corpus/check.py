@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.corpus.recordings import RecordingError, decode, find, side_files
-from ostinato.files import UserError, sha256, write_sidecar, write_text
+from ostinato.files import UserError, sha256, write_set_aside, write_sidecar, write_text
 from ostinato.params import Corpus, Split, section
 
 log = logging.getLogger(__name__)
@@ -87,14 +87,6 @@ def drop_duplicates(songs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], 
         if first is not song:
             aside.append((song["path"], "duplicate", f"same sound as {first['path']}"))
     return list(kept.values()), aside
-
-
-def write_set_aside(path: Path, rows: list[tuple[str, str, str]]) -> None:
-    """Write the table of what was not taken."""
-    lines = ["\t".join(" ".join(field.split()) for field in row) for row in [("path", "reason", "detail"), *rows]]
-    write_text(path, "\n".join(lines) + "\n")
-    for row in rows:
-        log.warning("set aside: %s: %s (%s)", *row)
 
 
 def write_shard(path: Path, songs: list[dict[str, Any]]) -> None:

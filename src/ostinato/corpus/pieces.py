@@ -15,11 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ostinato.corpus.check import write_set_aside
 from ostinato.corpus.guarded import guarded_map
 from ostinato.corpus.kinship import Families, onsets, pitches, same_onsets, same_tunes, sketch
 from ostinato.corpus.metadata import Known, known
-from ostinato.files import UserError, sha256, sidecar_path, write_jsonl, write_sidecar
+from ostinato.files import UserError, sha256, sidecar_path, write_jsonl, write_set_aside, write_sidecar
 from ostinato.midi import EXTENSIONS, read_midi
 from ostinato.params import part
 from ostinato.params_midi import Pieces

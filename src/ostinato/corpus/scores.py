@@ -20,8 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ostinato.corpus.check import write_set_aside
-from ostinato.files import UserError, atomic, write_sidecar, write_text
+from ostinato.files import UserError, atomic, write_set_aside, write_sidecar, write_text
 from ostinato.midi import Piece, write_midi
 from ostinato.params import part
 from ostinato.params_midi import Pieces

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ostinato.corpus.check import write_set_aside
-from ostinato.files import UserError, atomic, read_jsonl, write_sidecar
+from ostinato.files import UserError, atomic, read_jsonl, write_set_aside, write_sidecar
 from ostinato.params import part
 from ostinato.params_midi import Compositions
 
