@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import hashlib
 import json
 import logging
@@ -113,6 +114,12 @@ def read_table(path: Path | str, columns: set[str]) -> list[dict[str, str]]:
     if rows and not columns <= rows[0].keys():
         raise UserError(f"{path}: expected the columns {', '.join(sorted(columns))}; got {', '.join(map(str, rows[0]))}")
     return rows
+
+
+def refuse_full_disk(error: BaseException) -> None:
+    """Raise UserError where `error` says that the disk is full: that is no fault of the file in hand, and the next will fare no better."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise UserError(f"disk full: {error.filename or 'a file'} could not be written ({error.strerror}); make room and start again") from error
 
 
 def sha256(path: Path | str) -> str:
