@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from ostinato.corpus.levels import Levels
 from ostinato.corpus.recordings import read
 from ostinato.dataset.cuts import bars_between, confidence, cut
 from ostinato.dataset.prompts import Prompt, draw_phrasing
@@ -66,7 +67,8 @@ def write_segments(song: dict[str, Any], jams: Path, folder: Path, params: Segme
     pieces = cut(heard.downbeats, heard.chords, heard.sections, [time for time, _ in heard.cadences], duration, params)
     if not pieces:
         return [(0.0, duration, f"no stretch of {params.min_seconds:g}-{params.max_seconds:g} s begins and ends where the music breaks")]
-    samples, rate = read(song["path"], sample_rate=params.sample_rate, mono=True)
+    samples, rate = read(song["path"], sample_rate=params.sample_rate, mono=True, levels=Levels.of(song))
+    samples = samples / max(1.0, np.abs(samples).max())  # nothing is clipped; all segments of a song are as loud as they were beside each other
     left_out = between(pieces, duration)
     for number, (start, end) in enumerate(pieces):
         trust = confidence(start, end, heard.chords, heard.confidences)
