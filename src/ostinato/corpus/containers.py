@@ -7,6 +7,7 @@ Sources: RIFF/WAVE (Microsoft, 1991), ISO 11172-3 frame header, RFC 3533 page he
 
 from __future__ import annotations
 
+import mmap
 import os
 import struct
 from pathlib import Path
@@ -17,6 +18,8 @@ UNKNOWN_LENGTH = 0x7FFFF000
 RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 #: How much of an mp3 is searched for its first frame, and of an ogg for its last page (bytes): a page has 65,307 at most.
 SEARCHED = 1 << 17
+#: Bytes of an ogg page before its table of segments.
+OGG_HEADER = 27
 
 
 def missing_wav(path: Path | str) -> int:
@@ -73,16 +76,36 @@ def promised_mp3(path: Path | str) -> float | None:
     return int.from_bytes(data[at + 8 : at + 12], "big") * (1152 if version == 3 else 576) / RATES[version][rate]
 
 
+def ogg_links(path: Path | str) -> list[tuple[int, int]]:
+    """Where each of the streams that are chained in an ogg begins and ends, in bytes; nothing for other files. A link begins with pages marked as beginnings."""
+    if os.path.getsize(path) < OGG_HEADER:
+        return []
+    with Path(path).open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if data[:4] != b"OggS":
+            return []
+        starts, begun, page = [], True, 0
+        while page >= 0 and page + OGG_HEADER <= len(data):
+            first = bool(data[page + 5] & 2)
+            if first and begun:
+                starts.append(page)
+            begun = not first
+            table = data[page + OGG_HEADER : page + OGG_HEADER + data[page + 26]]
+            after = page + OGG_HEADER + len(table) + sum(table)
+            # where the next page is not where it should be, the file is damaged: go on at the next mark
+            page = after if data[after : after + 4] == b"OggS" else data.find(b"OggS", page + 4)
+        return list(zip(starts, [*starts[1:], len(data)]))
+
+
 def ogg_end(path: Path | str) -> str | None:
     """What is wrong with the end of an ogg, in words."""
     with Path(path).open("rb") as stream:
         stream.seek(max(0, os.path.getsize(path) - SEARCHED))
         data = stream.read()
     last = data.rfind(b"OggS")
-    if last < 0 or last + 27 > len(data):
+    if last < 0 or last + OGG_HEADER > len(data):
         return "no whole page at the end"
-    segments = data[last + 27 : last + 27 + data[last + 26]]
-    if last + 27 + len(segments) + sum(segments) > len(data):
+    segments = data[last + OGG_HEADER : last + OGG_HEADER + data[last + 26]]
+    if last + OGG_HEADER + len(segments) + sum(segments) > len(data):
         return "the last page is cut off"
     return None if data[last + 5] & 4 else UNMARKED_END
 

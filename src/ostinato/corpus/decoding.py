@@ -6,7 +6,7 @@ and less sound than the container promised, where its promise is an exact one. A
 
 from __future__ import annotations
 
-import hashlib
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import soxr
 
-from ostinato.corpus.containers import stale_length
+from ostinato.corpus.containers import ogg_links, stale_length
+from ostinato.corpus.identity import Identity, identity_of
 
 BLOCK_SECONDS = 30
 #: Packets whose times jump by more (s) have lost something between them; containers round times to milliseconds.
@@ -45,7 +46,7 @@ class Decoding:
 
     `sample_rate` (Hz) and `channels` are those of the first sound, `frames` counts at that rate; `streams` of sound are in the file, the best is decoded;
     `promised` is the container's exact length (s) or None; `broken` packets were refused, the first loss was after `first_loss` s; `unfinished` says that the
-    file ends within a packet; `changes` says in words where rate or channels change; `fingerprint` is what the recording is known by.
+    file ends within a packet; `changes` says in words where rate or channels change.
     """
 
     path: Path
@@ -61,7 +62,7 @@ class Decoding:
     first_loss: float = 0.0
     unfinished: bool = False
     changes: list[str] = field(default_factory=list)
-    fingerprint: str = ""
+    _identity: Identity | None = None
     _broken_bytes: int = 0
     _sound_bytes: int = 0
     _gaps: float = 0.0
@@ -89,44 +90,68 @@ class Decoding:
             NoSound: there is no stream of sound.
             av.FFmpegError: this is no container that FFmpeg knows.
         """
+        # FFmpeg gives up an ogg where a stream chained to another has another rate: each is opened by itself
+        links = ogg_links(self.path)
+        yield from self._joined(frame for link in (links if len(links) > 1 else [None]) for frame in self._link(link))
+
+    @property
+    def fingerprint(self) -> str:
+        """What the recording is known by, once `blocks` has ended."""
+        return self._identity.digest() if self._identity else ""
+
+    def _link(self, place: tuple[int, int] | None) -> Iterator[Any]:
+        """Decoded frames of the file, or of a part of it (bytes). A part that cannot be opened is lost, if another came before it."""
         import av
 
-        # "file:" since FFmpeg takes what stands before a colon for a protocol; tags need not be text
+        try:
+            with self._open(place) as container:
+                if not container.streams.audio:
+                    raise NoSound
+                yield from self._frames(container, container.streams.best("audio"), place[1] if place else os.path.getsize(self.path))
+        except (av.FFmpegError, NoSound):
+            if place is None or not self._sound_bytes:
+                raise
+            self._lose(place[1] - place[0])
+
+    def _open(self, place: tuple[int, int] | None) -> Any:
+        import av
+
+        if place:
+            return av.open(_Part(self.path, *place), metadata_errors="replace")
         options = OPTIONS | (TO_THE_END if stale_length(self.path) else {})
-        with av.open("file:" + os.path.abspath(self.path), options=options, metadata_errors="replace") as container:
-            if not container.streams.audio:
-                raise NoSound
-            stream = container.streams.best("audio")
-            self.container, self.codec, self.streams = container.format.name, stream.codec_context.codec.canonical_name, len(container.streams.audio)
-            self.promised = _promised(container, stream)
-            stream.codec_context.thread_count = 1
-            self.lossless = stream.codec_context.codec.lossless
-            identity = _Samples() if self.lossless else _Packets(self.codec)
-            yield from self._joined(self._frames(container, stream, identity), identity)
-            self.fingerprint = identity.digest()
+        # "file:" since FFmpeg takes what stands before a colon for a protocol; tags need not be text
+        return av.open("file:" + os.path.abspath(self.path), options=options, metadata_errors="replace")
 
-    def _frames(self, container: Any, stream: Any, identity: _Identity) -> Iterator[Any]:
-        """Decoded frames of all packets; packets that are refused are counted."""
+    def _about(self, container: Any, stream: Any) -> None:
+        codec = stream.codec_context.codec
+        self.container, self.codec, self.lossless, self.streams = container.format.name, codec.canonical_name, codec.lossless, len(container.streams.audio)
+        self.promised, self._identity = _promised(container, stream), identity_of(codec)
+
+    def _frames(self, container: Any, stream: Any, end: int) -> Iterator[Any]:
+        """Decoded frames of all packets; packets that are refused are counted, and what lies beyond a point where the container breaks off."""
         import av
 
-        expected, packets = None, container.demux(stream)
+        if self._identity is None:
+            self._about(container, stream)
+        stream.codec_context.thread_count = 1
+        expected, read, packets = None, 0, container.demux(stream)
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
                 return
-            except av.FFmpegError:  # the container breaks off: what came before it counts
+            except av.FFmpegError:
                 self.unfinished = True
-                return
+                return self._lose(end - read)
             expected = self._gap(packet, expected)
             if packet.size:  # the last, empty one asks the decoder for what it still holds
                 self.unfinished = packet.is_corrupt  # FFmpeg marks a packet that the file's end cuts off
-                identity.packet(packet)
+                self._identity.packet(packet)
+                read = (packet.pos or 0) + packet.size
             try:
                 frames = packet.decode()
             except av.FFmpegError:
-                self._loss()
-                self.broken, self._broken_bytes = self.broken + 1, self._broken_bytes + packet.size
+                self._lose(packet.size)
                 continue
             self._sound_bytes += packet.size
             self._passed += sum(frame.samples / frame.sample_rate for frame in frames)
@@ -138,22 +163,26 @@ class Decoding:
             return expected
         time = float(packet.pts * packet.time_base)
         if expected is not None and time - expected > GAP_SECONDS:
-            self._loss()
+            self._mark()
             self._gaps += time - expected
         return time + float((packet.duration or 0) * packet.time_base)
 
-    def _loss(self) -> None:
+    def _lose(self, count: int) -> None:
+        self._mark()
+        self.broken, self._broken_bytes = self.broken + 1, self._broken_bytes + max(0, count)
+
+    def _mark(self) -> None:
         if not self.broken and not self._gaps:
             self.first_loss = self._passed
 
-    def _joined(self, frames: Iterator[Any], identity: _Identity) -> Iterator[np.ndarray]:
+    def _joined(self, frames: Iterator[Any]) -> Iterator[np.ndarray]:
         """Frames as blocks at the first one's rate and number of channels, whatever a later one has."""
         resampler, current, waiting, size = None, None, [], 0
         for frame in frames:
             shape = (frame.sample_rate, frame.layout.nb_channels)
             if not self.sample_rate:
                 self.sample_rate, self.channels = shape
-                identity.begin(*shape)
+                self._identity.begin(*shape)
             if shape != current:
                 if resampler is not None:
                     waiting.append(resampler.resample_chunk(np.zeros((0, self.channels), np.float32), last=True))
@@ -165,59 +194,46 @@ class Decoding:
             waiting.append(samples if resampler is None else resampler.resample_chunk(samples))
             size += len(waiting[-1])
             if size >= BLOCK_SECONDS * self.sample_rate:
-                yield self._block(waiting, identity)
+                yield self._block(waiting)
                 waiting, size = [], 0
         if resampler is not None:
             waiting.append(resampler.resample_chunk(np.zeros((0, self.channels), np.float32), last=True))
         if waiting:
-            yield self._block(waiting, identity)
+            yield self._block(waiting)
 
-    def _block(self, parts: list[np.ndarray], identity: _Identity) -> np.ndarray:
+    def _block(self, parts: list[np.ndarray]) -> np.ndarray:
         block = np.concatenate(parts)
         self.frames += len(block)
-        identity.samples(block)
+        self._identity.samples(block)
         return block
 
 
-class _Identity:
-    """What a recording is known by, whatever it is called and however it is wrapped."""
+class _Part(io.RawIOBase):
+    """A part of a file, as a file."""
 
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
+    def __init__(self, path: Path, start: int, end: int) -> None:
+        self._file, self._start, self._length = path.open("rb"), start, end - start
+        self._file.seek(start)
 
-    def begin(self, rate: int, channels: int) -> None:
-        """The first sound has this rate (Hz) and so many channels."""
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes, from where we are."""
+        left = max(0, self._length - self.tell())
+        return self._file.read(left if size < 0 else min(size, left))
 
-    def packet(self, packet: Any) -> None:
-        """A packet of the stream, as it is stored."""
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a byte, counted from the part's beginning (or where we are, or its end)."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self._length}[whence]
+        self._file.seek(self._start + base + offset)
+        return self.tell()
 
-    def samples(self, block: np.ndarray) -> None:
-        """A block of the decoded sound, [T, C]."""
+    def tell(self) -> int:
+        """Where we are."""
+        return self._file.tell() - self._start
 
-    def digest(self) -> str:
-        """The identity, once all has been seen."""
-        return self._hash.hexdigest()
-
-
-class _Samples(_Identity):
-    """Of sound kept without loss: 16-bit samples, rate and channels; a FLAC and the WAV it was made from are one recording."""
-
-    def begin(self, rate: int, channels: int) -> None:
-        self._hash.update(f"{rate} {channels} ".encode())
-
-    def samples(self, block: np.ndarray) -> None:
-        self._hash.update((np.clip(block, -1, 1) * 32767).astype(np.int16).tobytes())
-
-
-class _Packets(_Identity):
-    """Of coded sound: its packets as they are stored. What a decoder makes of them may differ in the last bit from one processor to the next."""
-
-    def __init__(self, codec: str) -> None:
-        super().__init__()
-        self._hash.update(f"{codec} ".encode())
-
-    def packet(self, packet: Any) -> None:
-        self._hash.update(bytes(packet))
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
 
 
 def _promised(container: Any, stream: Any) -> float | None:

@@ -19,7 +19,7 @@ from ostinato.corpus.levels import Levels
 from ostinato.corpus.recordings import read
 from ostinato.dataset.cuts import bars_between, confidence, cut
 from ostinato.dataset.prompts import Prompt, draw_phrasing
-from ostinato.files import atomic, hash_value, read_jsonl, write_json, write_sidecar, write_text
+from ostinato.files import atomic, hash_value, read_jsonl, write_json, write_sidecar, write_table
 from ostinato.listen import jamsfile
 from ostinato.listen.key import key_at
 from ostinato.params import Segments, section
@@ -49,8 +49,8 @@ def run(args: argparse.Namespace) -> None:
         for song in songs:
             left_out += [(song, row) for row in write_segments(song, args.listened / f"{song['id']}.jams", folder, params)]
         count = len(list(folder.glob("*.flac")))
-        rows = "".join(f"{song['id']}\t{song['path']}\t{start:.2f}\t{end:.2f}\t{reason}\n" for song, (start, end, reason) in left_out)
-        write_text(folder / "left_out.tsv", "id\tpath\tstart\tend\treason\n" + rows)
+        rows = [(song["id"], song["path"], f"{start:.2f}", f"{end:.2f}", reason) for song, (start, end, reason) in left_out]
+        write_table(folder / "left_out.tsv", ("id", "path", "start", "end", "reason"), rows)
     for song, (start, end, reason) in left_out:
         if (start, end) == (0.0, song["duration"]):
             log.warning("%s: %s", song["path"], reason)

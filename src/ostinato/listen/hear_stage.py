@@ -8,8 +8,6 @@ that holds all recordings asked for. A file that is there already is kept: a `.l
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import os
 import signal
 import sys
@@ -26,7 +24,7 @@ from tqdm import tqdm
 import ostinato
 from ostinato.corpus.guarded import guarded, guarded_map, seconds_for
 from ostinato.corpus.recordings import Decoded, RecordingError, decode, find
-from ostinato.files import UserError, refuse_full_disk, write_text
+from ostinato.files import UserError, refuse_full_disk, write_table, write_text
 from ostinato.listen import frames, jamsfile
 from ostinato.listen.drawing import clock, draw, report, rows, spoken_key
 from ostinato.listen.hear import Heard, hear, hear_file
@@ -252,11 +250,8 @@ def _write_lab(path: Path, heard: Heard, _: str) -> None:
 
 
 def _write_csv(path: Path, heard: Heard, _: str) -> None:
-    table, text = rows(heard), io.StringIO()
-    writer = csv.DictWriter(text, list(table[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    write_text(path, text.getvalue())
+    table = rows(heard)
+    write_table(path, list(table[0]), [row.values() for row in table])
 
 
 #: Suffix of a file that is saved -> what writes it (path, heard, title), and what it is.

@@ -158,7 +158,7 @@ def launch(work: Sequence[TrainJob], params: Launch) -> None:
         log.warning("cancelled %s", ", ".join(f"job {job.id}" for job in running) or "nothing: no job was submitted yet")
         raise
     if failures := [run.failure for run in runs if run.failure]:
-        raise UserError("\n".join(failures))
+        raise UserError(*(line for failure in failures for line in failure.split("\n")))
 
 
 def each_run(names: Sequence[str], plans: Sequence[str], outs: Sequence[Path]) -> list[tuple[str, str]]:
