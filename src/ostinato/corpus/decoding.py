@@ -215,6 +215,14 @@ class _Part(io.RawIOBase):
         self._file, self._start, self._length = path.open("rb"), start, end - start
         self._file.seek(start)
 
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
     def read(self, size: int = -1) -> bytes:
         """At most `size` bytes, from where we are."""
         left = max(0, self._length - self.tell())
