@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ostinato.cli import STAGES
 from ostinato.corpus.recordings import EXTENSIONS, find
-from ostinato.files import UserError, require_space
+from ostinato.files import UNPRINTABLE, UserError, hash_value, require_space, shown
 from ostinato.midi import EXTENSIONS as MIDI_EXTENSIONS
 from ostinato.params import Loop, Params, check
 from ostinato.params_midi import Studied
@@ -21,6 +21,9 @@ from ostinato.train.sweep import plans
 #: Modules that pass values and files on but do not decide what is computed: a new option of the command line must not retrain a model.
 PLUMBING = {"ostinato.cli", "ostinato.compiling", "ostinato.files", "ostinato.params", "ostinato.params_ears", "ostinato.params_midi",
             "ostinato.sections", "ostinato.train.jobs", "ostinato.train.usage"}
+#: Snakemake takes {} in a name for a wildcard and <> for a variable, and knows no way to say otherwise; it wants UTF-8, and warns of line ends, of blanks
+#: at either end and of `//`, each time.
+STRANGE = re.compile(rf"[{UNPRINTABLE}{{}}<>]|^\s|\s$|//")
 
 
 def as_json(value) -> str:
@@ -108,14 +111,11 @@ def pretrained_files() -> list[str]:
 
 
 def recordings(folder: str | None) -> list[str]:
-    """Recordings and side files below `corpus.folder`, listed now, so that a new one reruns `check`; empty for the embedded corpus.
-
-    Snakemake takes {} in a name for a wildcard and knows no way to say otherwise: such files are used like all, but not watched.
-    """
+    """Recordings and side files below `corpus.folder`, listed now, so that a new one reruns `check`; empty for the embedded corpus."""
     if folder is None:
         return []
     files = [path.with_suffix(suffix) for path in find(folder) for suffix in (path.suffix, ".lab", ".yaml")]
-    return sorted({str(path) for path in files if path.exists() and not {"{", "}"} & set(str(path))})
+    return sorted({str(path) for path in files if path.exists()})
 
 
 def midi_files(folder: str | None) -> list[str]:
@@ -124,8 +124,18 @@ def midi_files(folder: str | None) -> list[str]:
         return []
     if not os.path.isdir(folder):
         raise UserError(f"midi.pieces.folder: {folder}: no such folder")
-    files = [path for path in Path(folder).rglob("*") if path.suffix.lower() in (*MIDI_EXTENSIONS, ".csv")]
-    return sorted(str(path) for path in files if not {"{", "}"} & set(str(path)))
+    return sorted(str(path) for path in Path(folder).rglob("*") if path.suffix.lower() in (*MIDI_EXTENSIONS, ".csv"))
+
+
+def watched(files: list[str]) -> list[str]:
+    """The files whose names Snakemake can have, for `input:`."""
+    return [path for path in files if not STRANGE.search(path)]
+
+
+def others(files: list[str]):
+    """For `params:`, what tells whether any of the other files has changed: a hash of their names, sizes (bytes) and times (ns); empty where there are none."""
+    states = [(path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in files if STRANGE.search(path)]
+    return lambda wildcards: hash_value(states) if states else ""
 
 
 def expected_bytes(params: Params, songs: list[str], runs: int) -> int:
@@ -181,7 +191,7 @@ try:
     MIDI_PLANS = plans(PARAMS.midi.train.pretrain, PARAMS.midi.train.sweep)
     require_space("results", missing_bytes("results", expected_bytes(PARAMS, SONGS, len(PLANS))))
 except UserError as error:
-    sys.exit(f"ostinato: {error}")
+    sys.exit(f"ostinato: {shown(error)}")
 
 SHARDS = [f"shard-{number:02d}" for number in range(PARAMS.corpus.shards)]
 TUNED = [f"tune-{k}" for k in range(len(PLANS))]

@@ -271,6 +271,8 @@ def _read_yaml(path: Path | str) -> Any:
         raise ParamsError(f"{path}: no such file") from None
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it so") from None
 
 
 def _validate(model: type[Section], values: Any, where: str) -> Any:
