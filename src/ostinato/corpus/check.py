@@ -85,7 +85,7 @@ def _odd_name(path: Path) -> list[tuple[str, str]]:
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        return [("used_name", "its name is no UTF-8: Snakemake cannot watch it for changes")]
+        return [("used_name", "its name is no UTF-8, which other programs may not like")]
     return []
 
 
