@@ -50,32 +50,30 @@ class Levels:
 
 
 class Meter:
-    """Measures a recording block by block, in float64."""
+    """Measures a recording block by block: sums, squares and extremes of each channel, of their mean, and of half the difference of the first two."""
 
     def __init__(self) -> None:
-        self.frames, self.loudest = 0, 0.0
-        self._sum = self._square = self._least = self._most = np.zeros(0)
-        self._channels = 0
+        self.frames, self.loudest, self._channels = 0, 0.0, 0
+        self._sum = self._square = np.zeros(0)
+        self._least, self._most = np.array(np.inf), np.array(-np.inf)
 
     def add(self, block: np.ndarray, rate: int) -> None:
         """A block [T, C] at `rate` (Hz)."""
         views = _views(block)
         if not self.frames:
-            self._channels = block.shape[1]
-            self._sum, self._square = np.zeros(views.shape[1]), np.zeros(views.shape[1])
-            self._least, self._most = np.full(views.shape[1], np.inf), np.full(views.shape[1], -np.inf)
+            self._channels, self._sum, self._square = block.shape[1], np.zeros(len(views)), np.zeros(len(views))
         self.frames += len(block)
-        self._sum, self._square = self._sum + views.sum(axis=0), self._square + (views**2).sum(axis=0)
-        self._least, self._most = np.minimum(self._least, views.min(axis=0)), np.maximum(self._most, views.max(axis=0))
-        self.loudest = max(self.loudest, _loudest_second(block, rate))
+        self._sum = self._sum + [view.sum(dtype=np.float64) for view in views]
+        self._square = self._square + [np.dot(view, view) for view in views]
+        self._least, self._most = np.minimum(self._least, [view.min() for view in views]), np.maximum(self._most, [view.max() for view in views])
+        self.loudest = max(self.loudest, _loudest_second(views[: self._channels], rate))
 
     @property
     def levels(self) -> Levels:
         """How what was measured is to be heard."""
         mean = self._sum / self.frames
         power = self._square / self.frames - mean**2
-        channels, mix, side = power[: self._channels], power[-2], power[-1]
-        offset = mean[: self._channels]
+        channels, mix, side, offset = power[: self._channels], power[-2], power[-1], mean[: self._channels]
         how: str | int = "mean"
         if self._channels == 2 and side > OPPOSITE * mix:
             how = "side"
@@ -92,15 +90,17 @@ class Meter:
         return float(max(self._most[view] - offset, offset - self._least[view]))
 
 
-def _views(block: np.ndarray) -> np.ndarray:
-    """Each channel, their mean, and half the difference of the first two (of one: nothing): float64 [T, C + 2]."""
-    wide = block.astype(np.float64)
-    side = (wide[:, 0] - wide[:, 1]) / 2 if block.shape[1] > 1 else np.zeros(len(wide))
-    return np.column_stack([wide, wide.mean(axis=1), side])
+def _views(block: np.ndarray) -> list[np.ndarray]:
+    """Each channel of a block [T, C], their mean, and half the difference of the first two (of one: itself again), each [T]; columns are slow to sum."""
+    channels = [np.ascontiguousarray(channel) for channel in block.T]
+    if len(channels) == 1:
+        return [channels[0]] * 3
+    return [*channels, block.mean(axis=1), (channels[0] - channels[1]) / 2]
 
 
-def _loudest_second(block: np.ndarray, rate: int) -> float:
+def _loudest_second(channels: list[np.ndarray], rate: int) -> float:
     """Largest variance of whole seconds (of the block itself, if it is shorter), mean of the channels: a constant offset is no sound."""
-    seconds = max(1, len(block) // rate)
-    length = min(rate, len(block))
-    return float(block[: seconds * length].astype(np.float64).reshape(seconds, length, -1).var(axis=1).mean(axis=1).max())
+    length = min(rate, len(channels[0]))
+    whole = np.stack([channel[: len(channel) // length * length].reshape(-1, length) for channel in channels])
+    power = np.einsum("cst,cst->cs", whole, whole) / length - whole.mean(axis=2) ** 2
+    return float(power.mean(axis=0).max())
