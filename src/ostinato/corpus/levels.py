@@ -54,7 +54,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.frames, self.loudest, self._channels = 0, 0.0, 0
-        self._sum = self._square = np.zeros(0)
+        self._sum = self._square = self._shift = np.zeros(0)
         self._least, self._most = np.array(np.inf), np.array(-np.inf)
 
     def add(self, block: np.ndarray, rate: int) -> None:
@@ -62,18 +62,20 @@ class Meter:
         views = _views(block)
         if not self.frames:
             self._channels, self._sum, self._square = block.shape[1], np.zeros(len(views)), np.zeros(len(views))
+            self._shift = np.array([view.mean(dtype=np.float64) for view in views], np.float32)  # squares of a large offset would drown what is quiet
         self.frames += len(block)
+        self.loudest = max(self.loudest, _loudest_second(views[: self._channels], rate))
+        views = [view - shift for view, shift in zip(views, self._shift)]
         self._sum = self._sum + [view.sum(dtype=np.float64) for view in views]
         self._square = self._square + [np.dot(view, view) for view in views]
         self._least, self._most = np.minimum(self._least, [view.min() for view in views]), np.maximum(self._most, [view.max() for view in views])
-        self.loudest = max(self.loudest, _loudest_second(views[: self._channels], rate))
 
     @property
     def levels(self) -> Levels:
         """How what was measured is to be heard."""
         mean = self._sum / self.frames
         power = self._square / self.frames - mean**2
-        channels, mix, side, offset = power[: self._channels], power[-2], power[-1], mean[: self._channels]
+        channels, mix, side, offset = power[: self._channels], power[-2], power[-1], (mean + self._shift)[: self._channels]
         how: str | int = "mean"
         if self._channels == 2 and side > OPPOSITE * mix:
             how = "side"
@@ -86,7 +88,7 @@ class Meter:
         """The largest sample of what is heard, 1 being full scale."""
         levels = self.levels
         view = {"mean": -2, "side": -1}.get(levels.mix, levels.mix)  # type: ignore[arg-type]
-        offset = self._sum[view] / self.frames if levels.offset else 0.0
+        offset = self._sum[view] / self.frames if levels.offset else -float(self._shift[view])
         return float(max(self._most[view] - offset, offset - self._least[view]))
 
 
@@ -102,5 +104,5 @@ def _loudest_second(channels: list[np.ndarray], rate: int) -> float:
     """Largest variance of whole seconds (of the block itself, if it is shorter), mean of the channels: a constant offset is no sound."""
     length = min(rate, len(channels[0]))
     whole = np.stack([channel[: len(channel) // length * length].reshape(-1, length) for channel in channels])
-    power = np.einsum("cst,cst->cs", whole, whole) / length - whole.mean(axis=2) ** 2
-    return float(power.mean(axis=0).max())
+    whole -= whole.mean(axis=2, keepdims=True)
+    return float((np.einsum("cst,cst->cs", whole, whole) / length).mean(axis=0).max())
