@@ -12,10 +12,11 @@ from pathlib import Path
 
 from ostinato.cli import STAGES
 from ostinato.corpus.recordings import EXTENSIONS, FILM, survey
-from ostinato.files import UNPRINTABLE, UserError, hash_value, require_space, shown
+from ostinato.files import UNPRINTABLE, UserError, hash_value, require_space, shown, write_json
 from ostinato.midi import EXTENSIONS as MIDI_EXTENSIONS
 from ostinato.params import Loop, Params, check
 from ostinato.params_midi import Studied
+from ostinato.report.remake import LAST_RUN
 from ostinato.train.sweep import plans
 
 #: Modules that pass values and files on but do not decide what is computed: a new option of the command line must not retrain a model.
@@ -170,6 +171,13 @@ def refuse_training_here() -> None:
     if workflow.executor_plugin.name == "slurm" and PARAMS.train.launch.cluster == "local":
         sys.exit("ostinato: train.launch.cluster is local, so training would run on this machine and not on Slurm. A --configfile takes the place of "
                  "the profile's own: name both, --configfile cluster/slurm/submitit.yaml FILE")
+
+
+def note_configuration() -> None:
+    """Leave what this run was started with, for the commands that `ostinato verify` names."""
+    files = [os.path.relpath(path) for path in workflow.configfiles]
+    write_json(LAST_RUN, {"profile": "cluster/slurm" if workflow.executor_plugin.name == "slurm" else "cluster/local",
+                          "configfiles": [path for path in files if path != "params.yaml"], "config": workflow.config_settings.config})
 
 
 def watch() -> None:

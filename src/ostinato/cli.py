@@ -49,6 +49,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "doctor": ("ostinato.cluster.doctor", "check a Slurm site before a long run"),
     "cost": ("ostinato.report.cost", "count what a run cost, job by job"),
     "report": ("ostinato.report.page", "write the page"),
+    "verify": ("ostinato.report.verify", "say which artifacts are not what their sidecars say, and how to make them anew"),
     "lineage": ("ostinato.report.lineage", "walk an artifact back to the raw files"),
     "generate": ("ostinato.lm.generate", "generate one clip from a prompt"),
     "export": ("ostinato.lm.export", "write a model for stock audiocraft or for transformers"),

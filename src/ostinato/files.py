@@ -21,6 +21,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -194,13 +195,22 @@ def sha256(path: Path | str) -> str:
     """Hash a file's bytes, or a folder's contents (sidecars and hidden files left out)."""
     path = Path(path)
     if path.is_dir():
-        listing = [(item.relative_to(path).as_posix(), sha256(item)) for item in sorted(path.rglob("*")) if _counts(item, path)]
-        return hash_value(listing)
+        return hash_contents(contents(path))
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def contents(folder: Path | str, hashed: Callable[[Path], str] = sha256) -> dict[str, str]:
+    """The hash of each file in a folder, by its relative path; sidecars and hidden files left out."""
+    return {item.relative_to(folder).as_posix(): hashed(item) for item in sorted(Path(folder).rglob("*")) if _counts(item, Path(folder))}
+
+
+def hash_contents(files: Mapping[str, str]) -> str:
+    """The hash of a folder with these `contents`."""
+    return hash_value(list(files.items()))
 
 
 def _counts(item: Path, folder: Path) -> bool:
@@ -214,25 +224,42 @@ def hash_value(value: Any) -> str:
 
 
 def write_sidecar(artifact: Path | str, step: str, inputs: Sequence[Path | str], params: Any = None,
-                  seed: int | None = None, about: Mapping[str, Any] | None = None) -> Path:
+                  seed: int | None = None, about: Mapping[str, Any] | None = None, beside: Sequence[Path | str] = ()) -> Path:
     """Write `<artifact>.made.json`: what this is, what made it, from what.
 
     Args:
-        artifact: the file or folder just written.
+        artifact: the file or folder just written; of a folder each file is recorded as well.
         step: the `ostinato` subcommand that made it.
-        inputs: files or folders it was made from; each is recorded by path and hash.
+        inputs: files or folders it was made from; each is recorded by path and hash, and a folder that has no sidecar of its own file by file.
         params: the parameters of the step, as JSON-able values.
         seed: the seed it was made with, where there is one.
         about: anything else worth knowing (a demo's prompt, the hash of a model).
+        beside: what else the step wrote in the artifact's folder or below, and what has no sidecar of its own.
     """
+    artifact = Path(artifact)
     record = {
-        "artifact": str(artifact), "sha256": sha256(artifact), "step": step, "params": params, "seed": seed,
-        "inputs": [{"path": str(path), "sha256": sha256(path)} for path in inputs],
-        "commit": commit(), "job": os.environ.get("SLURM_JOB_ID"), "about": dict(about or {}),
+        "artifact": str(artifact), **recorded(artifact), "step": step, "params": params, "seed": seed,
+        "inputs": [{"path": str(path), **recorded(path, listed=not sidecar_path(path).is_file())} for path in inputs],
+        "commit": commit(), "command": _command(), "job": os.environ.get("SLURM_JOB_ID"), "about": dict(about or {}),
     }
+    if others := [Path(path) for path in beside if Path(path) != artifact]:
+        record["beside"] = {os.path.relpath(path, artifact.parent): sha256(path) for path in others}
     sidecar = sidecar_path(artifact)
     write_json(sidecar, record)
     return sidecar
+
+
+def recorded(path: Path | str, listed: bool = True) -> dict[str, Any]:
+    """What a sidecar keeps of a file or folder: its hash, and those of a folder's files."""
+    if not Path(path).is_dir():
+        return {"sha256": sha256(path)}
+    files = contents(path)
+    return {"sha256": hash_contents(files)} | ({"files": files} if listed else {})
+
+
+def _command() -> list[str] | None:
+    """The words of the `ostinato` that this process is; None in others, as in a notebook."""
+    return ["ostinato", *sys.argv[1:]] if Path(sys.argv[0]).name in ("ostinato", "cli.py") else None
 
 
 def sidecar_path(artifact: Path | str) -> Path:

@@ -19,7 +19,7 @@ from typing import Any
 
 from ostinato.corpus.guarded import guarded_map, seconds_for
 from ostinato.corpus.recordings import RecordingError, decode, probe, side_files, survey
-from ostinato.files import UserError, refuse_full_disk, sha256, write_set_aside, write_sidecar, write_text
+from ostinato.files import UserError, refuse_full_disk, sha256, sidecar_path, write_set_aside, write_sidecar, write_text
 from ostinato.params import Corpus, Split, section
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"corpus.folder: {args.folder}: no recording in it; what else lies there is in {args.out / 'set_aside.tsv'}")
     if not songs:
         raise UserError(f"{args.folder}: none of {len(paths)} recordings can be used; the reasons are in {args.out / 'set_aside.tsv'}")
+    write_sidecar(args.out / "set_aside.tsv", "check", [], params.model_dump())
     for shard in range(params.shards):
         write_shard(args.out / "shards" / f"shard-{shard:02d}.jsonl", [song for song in songs if song["shard"] == shard])
     _warn_of_empty_splits(songs, params.split)
@@ -113,7 +114,7 @@ def write_shard(path: Path, songs: list[dict[str, Any]]) -> None:
     """Write a shard's table and sidecar; a table that would not change is left untouched, so that nothing after it runs again."""
     rows = [{key: value for key, value in song.items() if key != "shard"} for song in sorted(songs, key=lambda song: song["id"])]
     text = "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows)
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
+    if path.is_file() and sidecar_path(path).is_file() and path.read_bytes() == text.encode(errors="backslashreplace"):
         return
     write_text(path, text)
     write_sidecar(path, "check", [Path(row["path"]) for row in rows])
@@ -121,6 +122,8 @@ def write_shard(path: Path, songs: list[dict[str, Any]]) -> None:
 
 def _warn_of_empty_splits(songs: list[dict[str, Any]], split: Split) -> None:
     # Moving songs so that no split is empty would break "adding one song moves no other"; `manifests` stops with an error if it matters.
+    mend = {"train": f"lower corpus.split.valid ({split.valid:g}) or corpus.split.test ({split.test:g})",
+            "valid": f"raise corpus.split.valid ({split.valid:g})", "test": f"raise corpus.split.test ({split.test:g})"}
     for name, share in (("train", 1 - split.valid - split.test), ("valid", split.valid), ("test", split.test)):
-        if share and not any(song["split"] == name for song in songs):
-            log.warning("no song of %d fell into split '%s' (share %g): bring more songs or raise corpus.split.%s", len(songs), name, share, name)
+        if share > 1e-9 and not any(song["split"] == name for song in songs):
+            log.warning("no song of %d fell into split '%s' (share %g): bring more songs, or %s", len(songs), name, share, mend[name])

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     write_jsonl(table, pieces)
     # A folder that we made has a sidecar, through which lineage goes on; a folder of the user's may hold gigabytes of other files.
     made = sidecar_path(args.folder).is_file()
-    write_sidecar(table, "pieces", [args.folder] if made else [row["path"] for row in pieces], params.model_dump())
+    write_sidecar(table, "pieces", [args.folder] if made else [row["path"] for row in pieces], params.model_dump(), beside=[args.out / "set_aside.tsv"])
     print(summary(pieces, len(paths)))
 
 

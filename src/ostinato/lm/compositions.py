@@ -83,12 +83,13 @@ def run(args: argparse.Namespace) -> None:
         write_set_aside(folder / "set_aside.tsv", silent)
         if not given:
             raise UserError(f"{silent[0][0]}: {silent[0][2]}; it is the same with all {len(silent)} compositions")
+    write_sidecar(args.out / "set_aside.tsv", "compositions", [], params.model_dump())
     made = [task for task in tasks if task.name in given]
     for task in made:
         inputs = [task.model / LM_FILE, *([Path(task.row["path"])] if task.row else [])]
         for suffix in (".mid", ".wav"):
             write_sidecar(args.out / f"{task.name}{suffix}", "compositions", inputs, params.model_dump(), task.seed,
-                          described(task, args.out) | {"given": given[task.name]})
+                          described(task, args.out) | {"given": given[task.name]}, beside=list((args.out / MELODIES).glob(f"{task.name}.mid")))
     print(f"{len(made)} compositions in {args.out}" + (f"; {len(silent)} without a note set aside" if silent else "") + (f"; {remark}" if remark else ""))
 
 
