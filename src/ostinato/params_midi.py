@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ostinato.sections import Loop, Method, NotNegative, Positive, Schedule, Seconds, Section, Share, Split, Sweep
+from ostinato.sections import Loop, Method, NotNegative, Positive, Schedule, Seconds, Section, Seed, Share, Split, Sweep
 
 
 class Pieces(Section):
@@ -89,7 +89,7 @@ class Compositions(Section):
     """What is composed for the page."""
 
     composers: list[str] = Field(description="who is asked for, in their own model where they have one; []: nobody in particular")
-    seeds: list[int] = Field(min_length=1)
+    seeds: list[Seed] = Field(min_length=1)
     seconds: Seconds = Field(description="length, seconds")
     temperature: Annotated[float, Field(gt=0)]
     top_p: Share = Field(description="likeliest words of this mass; 0: all")

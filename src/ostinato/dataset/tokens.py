@@ -21,6 +21,7 @@ import numpy as np
 
 from ostinato.files import UserError, atomic, hash_value
 from ostinato.midi import BEAT_SECONDS, DRUMS, Piece, as_score, from_score, read_midi, read_score
+from ostinato.options import nearest
 from ostinato.params_midi import Tokens
 
 PADDING, END, BEGINS, GOES_ON = "PAD_None", "EOS_None", "BOS_None", "MID_None"
@@ -162,8 +163,8 @@ class Tokenizer:
     def _control(self, kind: str, name: str | None) -> int:
         known = {other.lower(): other for other in self._named(kind)}
         if name is not None and _word(name).lower() not in known:
-            what = {"Plays": "program"}.get(kind, kind.lower())
-            raise UserError(f"{what} '{name}' is unknown to this model; known: {', '.join(known.values()) or 'none'}")
+            what, near = {"Plays": "program"}.get(kind, kind.lower()), nearest(name, list(known.values()))
+            raise UserError(f"{what} '{name}' is unknown to this model" + (f"; did you mean '{near}'" if near else "") + f"; known: {', '.join(known.values()) or 'none'}")
         return self.tsd.vocab[f"{kind}_{ANY if name is None else known[_word(name).lower()]}"]
 
     def encode(self, piece: Piece) -> np.ndarray:
