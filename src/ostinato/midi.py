@@ -15,6 +15,8 @@ import numpy as np
 from ostinato.files import UserError, atomic
 
 DRUMS = -1
+#: The drums that have words, lowest and highest: General MIDI 2's.
+DRUM_PITCHES = (27, 88)
 #: Times in seconds, pitch and velocity 0-127, program -1..127.
 NOTE = np.dtype([("start", "f8"), ("end", "f8"), ("pitch", "i2"), ("velocity", "i2"), ("program", "i2")])
 #: A pedal held down, seconds.

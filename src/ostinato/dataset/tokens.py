@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.files import UserError, atomic, hash_value
-from ostinato.midi import BEAT_SECONDS, DRUMS, Piece, as_score, from_score, read_midi, read_score
+from ostinato.midi import BEAT_SECONDS, DRUM_PITCHES, DRUMS, Piece, as_score, from_score, read_midi, read_score
 from ostinato.params_midi import Tokens
 
 PADDING, END, BEGINS, GOES_ON = "PAD_None", "EOS_None", "BOS_None", "MID_None"
@@ -52,7 +52,7 @@ class Tokenizer:
             beat_res[start, end] = steps
             start = end
         return cls(TSD(TokenizerConfig(
-            pitch_range=tuple(params.pitches), beat_res=beat_res, num_velocities=params.velocities, special_tokens=special, use_chords=params.chords,
+            pitch_range=tuple(params.pitches), drums_pitch_range=DRUM_PITCHES, beat_res=beat_res, num_velocities=params.velocities, special_tokens=special, use_chords=params.chords,
             use_rests=params.rests, use_tempos=params.clock == "beats", num_tempos=16, tempo_range=(40, 250), use_time_signatures=params.time_signatures,
             use_sustain_pedals=params.pedal, use_programs=params.programs, programs=sorted(programs) if params.programs else list(range(-1, 128)),
             one_token_stream_for_programs=params.programs, program_changes=params.programs, delete_equal_successive_tempo_changes=True,
