@@ -71,6 +71,11 @@ def name_key(name: str) -> str:
     return " ".join(unicodedata.normalize("NFC", lower).split())
 
 
+def same_composer(asked: str | None, name: str | None) -> bool:
+    """Whether a piece by `name` is by whom was asked for; None: anyone."""
+    return asked is None or name is not None and name_key(asked) == name_key(name)
+
+
 def printable(name: str) -> str:
     """A file's name in letters: bytes that are no UTF-8 become `\\xe9`."""
     return os.fsencode(name).decode(errors="backslashreplace")
