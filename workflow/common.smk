@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ostinato.cli import STAGES
 from ostinato.corpus.recordings import EXTENSIONS, FILM, survey
+from ostinato.corpus.side_files import beside
 from ostinato.files import UNPRINTABLE, UserError, hash_value, require_space, shown, write_json
 from ostinato.midi import EXTENSIONS as MIDI_EXTENSIONS
 from ostinato.params import Loop, Params, check
@@ -116,8 +117,8 @@ def recordings(folder: str | None) -> list[str]:
     if folder is None:
         return []
     found, unnamed, _ = survey(folder)
-    files = [path.with_suffix(suffix) for path in found for suffix in (path.suffix, ".lab", ".yaml")]
-    return sorted({str(path) for path in [*files, *unnamed] if path.exists()})
+    files = [file for path in found for file in (path, *beside(path))]
+    return sorted({str(path) for path in [*files, *unnamed]})
 
 
 def midi_files(folder: str | None) -> list[str]:

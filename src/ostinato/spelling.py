@@ -15,7 +15,7 @@ from ostinato.files import UserError
 #: Signs with a plain letter of their own. Every dash is a minus, every triangle a major seventh, every ring diminished.
 SIGNS = str.maketrans({"♯": "#", "♭": "b", "𝄪": "##", "𝄫": "bb", "♮": "", "⁄": "/", "∕": "/", "\\": "/"} | dict.fromkeys("−–—‐‑‒", "-") | dict.fromkeys("ΔδΔ∆△▵▲", "^")
                       | dict.fromkeys("°º˚○◦", "o") | dict.fromkeys("øØ⌀∅ɸΦφ", "ø") | dict.fromkeys("⁺", "+"))
-#: What is written for silence, without dots and blanks, in small letters.
+#: What is written for silence, without dots, strokes and blanks, in small letters.
 NO_CHORD = ("nc", "nochord")
 ROOT = r"[A-G](?:#*|b*)(?![#b])"
 SUS, ADD, OMIT, ALTERED = "\1\2\3\4"
@@ -45,7 +45,7 @@ def plain(name: str) -> str:
     """A name in plain letters, without blanks: accidentals, triangles, rings and raised figures as they are typed; "N" for whatever says that there is none."""
     text = unicodedata.normalize("NFKC", name.translate(SIGNS)).translate(SIGNS)
     text = re.sub(r"^([A-G])-?(flat|sharp)", lambda root: root[1] + {"f": "b", "s": "#"}[root[2][0].lower()], "".join(text.split()), flags=re.I)
-    return "N" if text.replace(".", "").lower() in NO_CHORD else text
+    return "N" if re.sub(r"[./()]", "", text).lower() in NO_CHORD else text
 
 
 def harte(text: str) -> str:
@@ -66,14 +66,14 @@ def split_bass(text: str, colon: bool) -> tuple[str, str]:
 
 
 def notes(name: str) -> tuple[str, frozenset[int]]:
-    """Shorthand and notes of a name in Harte's syntax without a bass, by mir_eval. Raises ValueError where mir_eval does not know it."""
+    """Shorthand and notes of a name in Harte's syntax without a bass, by mir_eval. Raises ChordError where mir_eval does not know it."""
     from mir_eval import chord as harte_syntax  # takes a second: only for names that are not plain
 
     try:
         shorthand = harte_syntax.split(name)[1]
         bitmap = harte_syntax.encode(name, reduce_extended_chords=True)[1]
     except harte_syntax.InvalidChordException as error:
-        raise ValueError(str(error)) from None
+        raise ChordError(f"'{name}' is no chord name in Harte's syntax ({error})") from None
     return shorthand, frozenset(int(step) for step in bitmap.nonzero()[0])
 
 

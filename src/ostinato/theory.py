@@ -134,7 +134,7 @@ def read(name: str) -> Reading:
     try:
         full, bass = (match[1], match[2]) if match else ("", "")
         shorthand, notes = spelling.notes(full)
-    except ValueError:
+    except ChordError:
         full, _, bass = spelling.harte(text).partition("/")
         shorthand, notes = spelling.notes(full)
     root = full.partition(":")[0]
