@@ -23,7 +23,7 @@ SUS, ADD, OMIT, ALTERED = "\1\2\3\4"
 WORDS = {"half-?dim(?:inished)?|hdim|h(?=[79])": "ø", "diminished|dim": "o", "augmented|aug": "+", "minor|min|mi": "m", "major|maj|ma|j(?=[79])": "M",
          "dominant|dom": "", "suspended|sus": SUS, "added|add": ADD, r"omit|no|\*": OMIT, "altered|alt": ALTERED}
 WORD = re.compile("|".join(f"({words})" for words in WORDS), re.I)
-HEAD = re.compile(rf"(?P<minor>m|-(?![2-5]))?(?P<sign>[oø]|(?<![m-])\+(?![2-5]))?\(?(?P<major>[M^])?(?P<number>69|6|7|9|11|13|5(?=[,({ADD}]))?(?P<french>M(?!\d))?")
+HEAD = re.compile(rf"(?P<minor>m|-(?![2-5]))?(?P<sign>[oø]|(?<![m-])\+(?![2-5]))?(?:\((?=[M^]))?(?P<major>[M^])?(?P<number>69|6|7|9|11|13|5(?=[({ADD}]))?(?P<french>M(?!\d))?")
 TAIL = re.compile(rf"(?P<sus>{SUS})(?P<to>24|42|2|4)?(?P<with>7|9|11|13)?|{OMIT}[#b]*(?P<omitted>\d+)(?:th|rd|nd)?|(?P<altered>{ALTERED})|(?P<major>[M^]7)"
                   rf"|(?P<added>{ADD})?(?P<accidental>[#b+-]?)(?P<degree>10|11|13|6|7|9|(?<=[{ADD}(,#b+-])[2345])|(?P<sharp>\+)$")
 #: Harte's shorthands and their degrees.
@@ -60,7 +60,7 @@ def harte(text: str) -> str:
 def split_bass(text: str, colon: bool) -> tuple[str, str]:
     """Quality and bass of what follows a root. On a lead sheet (no colon) `6/9`, `7/9` and `m/maj7` are qualities: nobody writes a ninth in the bass there."""
     if not colon:
-        text = re.sub(r"/(?=[#b]?(?:9|11|13)(?:$|[/(]))|/(?=(?:maj|ma|M|\^)\d)", ",", text)
+        text = re.sub(r"/(?=(?:maj|ma|M|\^)\d)", "", re.sub(r"/(?=[#b]?(?:9|11|13)(?:$|[/(]))", "add", text))
     match = re.fullmatch(r"(.*?)/(?:([A-Ga-g][#b]*)|([#b]*\d+))", text)
     return (match[1], match[2].capitalize() if match[2] else match[3]) if match else (text, "")
 
@@ -108,7 +108,9 @@ def _degrees(quality: str, name: str) -> list[str]:
     """Degrees of a lead sheet's quality, the root first."""
     if re.match("[24]", quality):
         raise ChordError(f"'{name}' may be a note as well as a chord; expected add9, sus2 or sus4")
-    text = re.sub(r"\([^)]*\)", lambda list_: list_[0].replace("/", ","), quality)
+    if re.search("[(),]", re.sub(r"\([^()]*\)", "", quality)):
+        raise ChordError(f"'{name}': parentheses do not match, or a comma stands outside of them; expected {EXPECTED}")
+    text = re.sub(r"\([^)]*\)", lambda degrees: degrees[0].replace("/", ","), quality)
     text = WORD.sub(lambda word: list(WORDS.values())[word.lastindex - 1], text)
     head = HEAD.match(text)
     if head["minor"] and head["major"] == "M" and not head["number"]:

@@ -28,6 +28,7 @@ CHORDS = (".lab", ".jams", *TABLES)
 SUFFIXES = (*CHORDS, ".beats", ".yaml")
 #: So many problems of a file are listed one by one.
 MOST_LISTED = 20
+SAYS_NOTHING = "not used: found no annotation of namespace chord, chord_harte, beat, beat_position or key_mode"
 
 Problem = tuple[Path, str]
 Keys = list[tuple[float, float, Key]]
@@ -69,6 +70,8 @@ def side_files(recording: Path, duration: float) -> tuple[dict[str, Any], list[P
             believed, wrong = _tried(path, read, duration, used.get(kind))
             problems += [(path, text) for text in wrong]
             used |= {kind: str(path)} if believed else {}
+    said = {*used.values(), *(str(path) for path, _ in problems)}
+    problems += [(path, SAYS_NOTHING) for path in found if path.suffix.lower() == ".jams" and str(path) not in said]
     hashes = {path: sha256(path) for path in sorted(set(used.values()))}
     return {"lab": None, "tags": tags} | used | ({"side_files": hashes} if hashes else {}), list(dict.fromkeys(problems))
 
