@@ -1,8 +1,8 @@
 """How labels made by others are read: python benchmarks/labels.py FOLDER ...
 
-Every .lab below the folders is read as a side file of a song that ends with it, and by mir_eval. Printed are the files read (and mir_eval reads), what cannot be
-used, the share of time by what becomes of a label, and the labels that become X, unknown, with the share of time of each. `as mir_eval`: root, bass and, where
-nothing is reduced, all notes are those that mir_eval reads; `same triad`: of what is reduced, the first three notes are.
+Every .lab below the folders is read as a side file of a song that ends with it, and by mir_eval. Printed are the files read (and mir_eval reads), what cannot
+be used, the share of time by what becomes of a label, and the labels that become X, unknown, with the share of time of each. `as mir_eval`: root, bass and,
+where nothing is reduced, all notes are those that mir_eval reads; `same triad`: of what is reduced, the first three notes are.
 Two public collections: github.com/tmc323/Chord-Annotations, and tests/data/chord of github.com/mir-evaluation/mir_eval.
 """
 

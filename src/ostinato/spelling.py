@@ -13,8 +13,8 @@ import unicodedata
 from ostinato.files import UserError
 
 #: Signs with a plain letter of their own. Every dash is a minus, every triangle a major seventh, every ring diminished.
-SIGNS = str.maketrans({"♯": "#", "♭": "b", "𝄪": "##", "𝄫": "bb", "♮": "", "⁄": "/", "∕": "/", "\\": "/"} | dict.fromkeys("−–—‐‑‒", "-") | dict.fromkeys("ΔδΔ∆△▵▲", "^")
-                      | dict.fromkeys("°º˚○◦", "o") | dict.fromkeys("øØ⌀∅ɸΦφ", "ø") | dict.fromkeys("⁺", "+"))
+SIGNS = str.maketrans({"♯": "#", "♭": "b", "𝄪": "##", "𝄫": "bb", "♮": "", "⁄": "/", "∕": "/", "\\": "/"} | dict.fromkeys("−–—‐‑‒", "-")
+                      | dict.fromkeys("Δδ∆△▵▲", "^") | dict.fromkeys("°º˚○◦", "o") | dict.fromkeys("øØ⌀∅ɸΦφ", "ø"))
 #: What is written for silence, without dots, strokes and blanks, in small letters.
 NO_CHORD = ("nc", "nochord")
 ROOT = r"[A-G](?:#*|b*)(?![#b])"
@@ -23,7 +23,8 @@ SUS, ADD, OMIT, ALTERED = "\1\2\3\4"
 WORDS = {"half-?dim(?:inished)?|hdim|h(?=[79])": "ø", "diminished|dim": "o", "augmented|aug": "+", "minor|min|mi": "m", "major|maj|ma|j(?=[79])": "M",
          "dominant|dom": "", "suspended|sus": SUS, "added|add": ADD, r"omit|no|\*": OMIT, "altered|alt": ALTERED}
 WORD = re.compile("|".join(f"({words})" for words in WORDS), re.I)
-HEAD = re.compile(rf"(?P<minor>m|-(?![2-5]))?(?P<sign>[oø]|(?<![m-])\+(?![2-5]))?(?:\((?=[M^]))?(?P<major>[M^])?(?P<number>69|6|7|9|11|13|5(?=[({ADD}]))?(?P<french>M(?!\d))?")
+HEAD = re.compile(rf"(?P<minor>m|-(?![2-5]))?(?P<sign>[oø]|(?<![m-])\+(?![2-5]))?(?:\((?=[M^]))?(?P<major>[M^])?"
+                  rf"(?P<number>69|6|7|9|11|13|5(?=[({ADD}]))?(?P<french>M(?!\d))?")
 TAIL = re.compile(rf"(?P<sus>{SUS})(?P<to>24|42|2|4)?(?P<with>7|9|11|13)?|{OMIT}[#b]*(?P<omitted>\d+)(?:th|rd|nd)?|(?P<altered>{ALTERED})|(?P<major>[M^]7)"
                   rf"|(?P<added>{ADD})?(?P<accidental>[#b+-]?)(?P<degree>10|11|13|6|7|9|(?<=[{ADD}(,#b+-])[2345])|(?P<sharp>\+)$")
 #: Harte's shorthands and their degrees.

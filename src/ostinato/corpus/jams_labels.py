@@ -34,12 +34,13 @@ class JamsFile:
 
     def chords(self) -> list[Entry]:
         """Its chords, as entries; empty where it has none."""
-        return [Entry(f"chord {count}", _real(row.time), None if row.duration is None else _sum(row.time, row.duration), str(row.value),
-                      f"{row.time} {row.duration} {row.value}", _share(row.confidence)) for count, row in self._rows("chord", "chord_harte")]
+        return [Entry(f"chord {count}", _real(row.time), _sum(row.time, row.duration), str(row.value), f"{row.time} {row.duration} {row.value}",
+                      _share(row.confidence)) for count, row in self._rows("chord", "chord_harte")]
 
     def beats(self) -> list[BeatEntry]:
         """Its beats, as entries; empty where it has none."""
-        return [BeatEntry(f"beat {count}", _real(row.time), _position(row.value), f"{row.time} {row.value}") for count, row in self._rows("beat", "beat_position")]
+        return [BeatEntry(f"beat {count}", _real(row.time), _position(row.value), f"{row.time} {row.value}")
+                for count, row in self._rows("beat", "beat_position")]
 
     def keys(self, duration: float) -> tuple[list[tuple[float, float, Key]], list[str]]:
         """Its keys over 0..`duration` (s), each until the next; and what is wrong with others. Empty where it has none."""

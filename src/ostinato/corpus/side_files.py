@@ -1,8 +1,8 @@
 """What lies beside a recording: chords, beats and keys that somebody wrote down, and tags.
 
-`song.mp3` may have `song.lab`, `song.jams`, or a table of times and chords, `song.csv`, `song.tsv` or `song.txt` (tried in this order: the first that is believed
-counts, and the others are listed); `song.beats`; `song.yaml` with tags. A table that has no times, such as a text of words, is somebody's own business. What is
-given counts for more than what is heard; what cannot be believed is listed, and heard instead.
+`song.mp3` may have `song.lab`, `song.jams`, or a table of times and chords, `song.csv`, `song.tsv` or `song.txt` (tried in this order: the first that is
+believed counts, and the others are listed); `song.beats`; `song.yaml` with tags. A table that has no times, such as a text of words, is somebody's own
+business. What is given counts for more than what is heard; what cannot be believed is listed, and heard instead.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Keys = list[tuple[float, float, Key]]
 
 @dataclass(frozen=True)
 class Given:
-    """What somebody wrote down of a song, times in s; None for what nobody did. `sources`: the files, by JAMS's names of the kinds, chord, beat and key_mode."""
+    """What somebody wrote down of a song, times in s; None for what nobody did. `sources`: the files, by JAMS's names: chord, beat, key_mode."""
 
     chords: list[Label] | None = None
     beats: Beats | None = None
@@ -60,7 +60,8 @@ def beside(recording: Path) -> list[Path]:
 def side_files(recording: Path, duration: float) -> tuple[dict[str, Any], list[Problem]]:
     """What the song table says of a recording's side files, and what is wrong with them as (file, problem).
 
-    `lab` is the file with its chords, or None, and `tags` its tags; `beats`, `key` and `side_files`, the hashes of all these, are there only where such files are.
+    `lab` is the file with its chords, or None, and `tags` its tags; `beats`, `key` and `side_files`, the hashes of all these, are there only where such files
+    are.
     """
     found = beside(recording)
     tags, problems = _tags(found)

@@ -23,7 +23,7 @@ VOCABULARIES = {
 #: as on a guitar with a damped string, passes for one of the first three, or for minor.
 RARE = {"5": 3.0, "sus2": 2.0, "sus4": 2.0, "min": 0.3, "min7": 0.3, "dim": 0.5, "aug": 0.5, "hdim7": 0.5, "dim7": 0.5, "maj6": 0.5, "min6": 0.5, "minmaj7": 0.5}
 #: What every other quality is called in a smaller vocabulary; suspensions and fifths are called whatever speaks most for their root.
-TRIADS = {"maj": "maj", "7": "maj", "maj7": "maj", "maj6": "maj", "aug": "maj"} | dict.fromkeys(("min", "min7", "minmaj7", "min6", "dim", "hdim7", "dim7"), "min")
+TRIADS = dict.fromkeys(("maj", "7", "maj7", "maj6", "aug"), "maj") | dict.fromkeys(("min", "min7", "minmaj7", "min6", "dim", "hdim7", "dim7"), "min")
 FOLDED = {"majmin": TRIADS, "sevenths": TRIADS | {"7": "7", "maj7": "maj7", "min7": "min7", "hdim7": "min7"},
           "full": {quality: quality for quality in VOCABULARIES["full"]}}
 #: Discounted besides where they cannot be named: a diminished triad is mostly the top of a seventh, and a sixth chord a seventh's inversion.

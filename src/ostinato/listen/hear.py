@@ -30,8 +30,8 @@ class Heard:
     """What was heard, times in seconds.
 
     `chords` cover 0..duration ("N" where nothing sounds, "X" where given chords say nothing), one confidence (0-1) each; `positions` are the beats' places in
-    the bar, 1 to 4 where they are heard; `key` is that of the whole, `keys` say where it changes; `chroma` is [12, F] at `chroma_rate` frames per second; `tuning` in semitones from A = 440 Hz;
-    `instrument` with its probability.
+    the bar, 1 to 4 where they are heard; `key` is that of the whole, `keys` say where it changes; `chroma` is [12, F] at `chroma_rate` frames per second;
+    `tuning` in semitones from A = 440 Hz; `instrument` with its probability.
     """
 
     duration: float
