@@ -129,7 +129,8 @@ def test_labels_that_cannot_belong_to_the_song_are_not_believed(tmp_path, text, 
     ("0.5 1\n1.0 2\n1.5 3\n2.0 1\n2.5 2\n3.0 3\n", [1, 2, 3, 1, 2, 3], ""), ("# time\n0.5\n1.0\n1.5\n2.0\n3.0\n", None, ""),
     ('TIME,LABEL\n0.5,"1"\n1.0,"2"\n2.0,"3"\n3.5,"4"\n', [1, 2, 3, 4], ""),
     ("0.5 1\n1 2\n1 3\n1.5 3\n3.5 4\n", [1, 2, 3, 4], "line 3: found '1 3', expected a time after 1 s"),
-    ("0.5 7\n1.0 3\n1.5 9\n3.5 5\n", None, "found places that do not count"),
+    ("0.5 7\n1.0 3\n1.5 9\n3.5 5\n", None, "found places such as 7, 3, 9, 5, expected 1, 2, 3, 4"),
+    ("0.5 1\n0.6 2\n0.7 3\n0.8 1\n0.9 2\n1 3\n1.1 x\n1.2 2\n1.3 3\n1.4 1\n1.5 2\n3 3\n", [1, 2, 3] * 4, "line 7: found '1.1 x', expected a place"),
     ("0.5 1\n1 2.5\n3.5 3\n", None, "line 2: found '1 2.5', expected a place in the bar")])
 def test_beats_are_read_with_and_without_places(tmp_path, text, positions, told):
     (tmp_path / "song.beats").write_text(text)

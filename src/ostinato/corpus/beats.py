@@ -73,22 +73,28 @@ def beats_of(entries: list[BeatEntry], duration: float) -> tuple[Beats, list[str
 
 def _refuse_strange(kept: list[BeatEntry], problems: list[str], duration: float) -> None:
     first = f"; {len(problems)} lines cannot be used, first {problems[0]}" if problems else ""
-    if len(kept) < 2:
-        raise UserError(f"found {len(kept)} beats, expected at least 2{first}")
-    refuse_beyond(kept[-1].time, duration)
-    if kept[-1].time - kept[0].time < FEWEST_COVERED * duration:
-        raise UserError(f"beats from {kept[0].time:.3g} to {kept[-1].time:.3g} s in a song of {duration:.1f} s{unit(kept[-1].time, duration)}{first}")
+    end = kept[-1].time if kept else 0.0
+    refuse_beyond(end, duration)
+    inside = [entry.time for entry in kept if 0 <= entry.time <= duration]
+    if len(inside) < 2:
+        raise UserError(f"found {len(inside)} beats within the song, expected at least 2{first}")
+    if inside[-1] - inside[0] < FEWEST_COVERED * duration:
+        raise UserError(f"beats from {inside[0]:.3g} to {inside[-1]:.3g} s in a song of {duration:.1f} s{unit(end, duration)}{first}")
 
 
 def _positions(kept: list[BeatEntry]) -> tuple[np.ndarray | None, list[str]]:
-    """Places in the bar, if they count beats; else None, and why."""
-    found = [entry.position for entry in kept]
-    if all(position is None for position in found):
+    """Places in the bar, if they count beats, else None; and what is wrong with some, which are counted from those around them."""
+    if all(entry.position is None for entry in kept):
         return None, []
-    wrong = next((entry for entry in kept if entry.position not in range(1, LONGEST_BAR + 1)), None)
-    if wrong:
-        return None, [f"{wrong.place}: found '{shown(wrong.found)}', expected a place in the bar from 1 to {LONGEST_BAR}; places are heard instead"]
-    counted = sum(after in (before + 1, 1) for before, after in zip(found, found[1:])) / max(1, len(found) - 1)
-    if counted < COUNTED:
-        return None, [f"found places that do not count the beats of a bar, such as {found[:5]}, expected 1, 2, 3, 4, 1, ...; places are heard instead"]
-    return np.array(found, int), []
+    found = [entry.position if entry.position in range(1, LONGEST_BAR + 1) else None for entry in kept]
+    wrong = [entry for entry, position in zip(kept, found) if position is None]
+    listed = [f"{entry.place}: found '{shown(entry.found)}', expected a place in the bar from 1 to {LONGEST_BAR}" for entry in wrong]
+    pairs = list(zip(found, found[1:]))
+    if sum(None not in pair and pair[1] in (pair[0] + 1, 1) for pair in pairs) < COUNTED * len(pairs):
+        told = listed[0] if listed else f"found places such as {', '.join(f'{place:g}' for place in found[:5])}, expected 1, 2, 3, 4, 1, ..."
+        return None, [f"{told}; these do not count the beats of a bar, which are heard instead"]
+    for place, position in enumerate(found):
+        if position is None:
+            after = next((later for later in found[place + 1: place + 2] if later), 1)
+            found[place] = after - 1 if after > 1 else found[place - 1] + 1 if place else 1
+    return np.array(found, int), listed

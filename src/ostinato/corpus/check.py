@@ -71,9 +71,10 @@ def examine(path: Path, params: Corpus) -> tuple[dict[str, Any] | None, list[tup
     except Exception as error:  # whatever is thrown at one file must not end the run
         refuse_full_disk(error)
         return None, [(str(path), "unreadable", f"{type(error).__name__}: {error}")]
-    sides, problems = side_files(path, decoded.duration)
+    duration = round(decoded.duration, 4)
+    sides, problems = side_files(path, duration)
     shard, split = place(decoded.content, params.shards, params.split)
-    song = {"id": decoded.content[:16], "path": str(path), "sha256": sha256(path), "duration": round(decoded.duration, 4),
+    song = {"id": decoded.content[:16], "path": str(path), "sha256": sha256(path), "duration": duration,
             "sample_rate": decoded.sample_rate, "channels": decoded.channels, "shard": shard, "split": split} | sides | decoded.levels.row
     remarks = [*decoded.remarks, *_odd_name(path)]
     return song, [(str(path), reason, detail) for reason, detail in remarks] + [(str(side), "side_file", detail) for side, detail in problems]

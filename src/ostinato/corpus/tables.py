@@ -95,8 +95,8 @@ def _text(path: Path | str) -> str:
 
 def _cells(line: str) -> tuple[str, ...]:
     """The cells of a line; blanks part cells where nothing else does, and numbers in any case."""
-    if "\t" in line or ";" in line:
-        parts = [part.strip().strip('"') for part in re.split(r"[\t;]", line)]
+    if re.search(r"[\t;|]", line):
+        parts = [part.strip().strip('"') for part in re.split(r"[\t;|]", line)]
         parted = [part.split() if part and all(number(word) is not None for word in part.split()) else [part] for part in parts]
         return tuple(cell for part in parted for cell in part)
     if re.match(r'(?:"[^"]*"|[^\s",]*)\s*,', line) and not re.match(r"\d+,\d+\s+[^,\s]", line):
