@@ -3,8 +3,8 @@
 Every composer who is asked for (with none, anyone) gets, for each seed, a sample from nothing and the melody in their style; for the first seed also a held-out piece of theirs that is
 gone on from, and one with a gap that is filled. Where a composer has a model of their own, it is asked, and the pretrained one for samples to compare with.
 Each piece is composed on its own, as `ostinato compose` does with the same options. A model whose words cannot be held to a melody or a gap (see
-lm.constraints) makes the other kinds. Where a model writes no note, or a held-out piece cannot be read or said, the demo is listed in set_aside.tsv and the others
-are made.
+lm.constraints) makes the other kinds. Where a model writes no note, or a held-out piece cannot be read or said, the demo is listed in set_aside.tsv and the
+others are made.
 """
 
 from __future__ import annotations
