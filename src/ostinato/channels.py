@@ -188,5 +188,7 @@ def _check_times(song: Song, starts: np.ndarray, last: int) -> None:
     if beat < SHORTEST_BEAT and beat / song.division < SHORTEST_TICK:
         raise UserError(f"a note begins where a beat lasts {beat} microseconds; expected {SHORTEST_BEAT} or more, 6000 beats a minute")
     seconds = float((np.diff(np.minimum(np.append(ticks, last), last)) * tempos).sum()) / 1e6 / song.division
-    if last > MOST_TICKS or not seconds < LONGEST:
-        raise UserError(f"its last note would end after {seconds:.0f} s and {last} ticks; expected less than {LONGEST} s, a day, and {MOST_TICKS} ticks")
+    if not seconds < LONGEST:
+        raise UserError(f"its last note would end after {seconds:.0f} s; expected less than {LONGEST}, a day")
+    if last > MOST_TICKS:
+        raise UserError(f"its last note would end after {last} ticks; expected at most {MOST_TICKS}")

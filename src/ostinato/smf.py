@@ -232,10 +232,10 @@ def _number(digits: bytes) -> int:
 
 
 def _clock(metas: list[Meta]) -> tuple[list[tuple[int, int]], list[tuple[int, int, int]]]:
-    """Tempos and metres by tick; a metre without beats or of notes shorter than 128ths is none."""
+    """Tempos, of several at once the last, and metres, by tick; a metre without beats or of notes shorter than 128ths is none."""
     tempos = [(tick, int.from_bytes(what, "big")) for tick, kind, what in metas if kind == TEMPO]
     odd = next((what for _, kind, what in metas if kind == TEMPO and len(what) != 3), None)
     if odd is not None:
         raise UserError(f"a tempo of {len(odd)} bytes; expected 3")
     metres = [(tick, what[0], 1 << what[1]) for tick, kind, what in metas if kind == METRE and len(what) >= 2 and what[0] and what[1] <= 7]
-    return sorted(tempos, key=lambda tempo: tempo[0]), sorted(metres, key=lambda metre: metre[0])
+    return sorted(dict(tempos).items()), sorted(metres, key=lambda metre: metre[0])
