@@ -65,8 +65,12 @@ class Song:
 
 
 def is_midi(head: bytes) -> bool:
-    """Whether a file is MIDI by its first 12 bytes."""
-    return head.startswith(HEADER) or (head.startswith(b"RIFF") and head[8:12] == b"RMID")
+    """Whether a file is MIDI by its first 12 bytes; words may begin with MThd too."""
+    return head.startswith(HEADER + b"\0\0\0") or _is_riff(head)
+
+
+def _is_riff(head: bytes) -> bool:
+    return head.startswith(b"RIFF") and head[8:12] == b"RMID"
 
 
 def parse(data: bytes) -> Song:
@@ -94,7 +98,7 @@ def parse(data: bytes) -> Song:
 
 def unwrapped(data: bytes) -> bytes:
     """A file from its header on, without what is around it. Raises UserError where there is none."""
-    sure = is_midi(data[:12])
+    sure = data.startswith(HEADER) or _is_riff(data)
     at = data.find(HEADER) if sure else data.find(HEADER + b"\0\0\0", 0, JUNK)
     what = None if sure else next((name for magic, name in OTHERS.items() if data.startswith(magic)), None)
     if at < 0 or what:
