@@ -132,7 +132,10 @@ def heldout(rows: list[dict[str, Any]], composer: str | None, seconds: float) ->
 
 def made_of(task: Task, model: Any, melody: Any, params: Compositions) -> Any:
     """`make`; a line that says why not where it is the held-out piece's fault."""
-    return attempt(lambda _: make(task, model, melody, params), task.row["path"]) if task.row else make(task, model, melody, params)
+    if not task.row:
+        return make(task, model, melody, params)
+    made = attempt(lambda _: make(task, model, melody, params), task.row["path"])
+    return f"{task.row['path']}: {made.removeprefix(task.row['path'] + ': ')}" if isinstance(made, str) else made
 
 
 def make(task: Task, model: Any, melody: Any, params: Compositions) -> Any:
