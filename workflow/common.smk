@@ -11,6 +11,7 @@ from glob import glob
 from pathlib import Path
 
 from ostinato.cli import STAGES
+from ostinato.corpus.folders import hidden, search
 from ostinato.corpus.recordings import EXTENSIONS, FILM, survey
 from ostinato.corpus.side_files import beside
 from ostinato.files import UNPRINTABLE, UserError, hash_value, require_space, shown, write_json
@@ -127,7 +128,7 @@ def midi_files(folder: str | None) -> list[str]:
         return []
     if not os.path.isdir(folder):
         raise UserError(f"midi.pieces.folder: {folder}: no such folder")
-    return sorted(str(path) for path in Path(folder).rglob("*") if path.suffix.lower() in (*MIDI_EXTENSIONS, ".csv"))
+    return [str(path) for path in search(folder).files if path.suffix.lower() in (*MIDI_EXTENSIONS, ".csv") and not hidden(path, folder)]
 
 
 def watched(files: list[str]) -> list[str]:
