@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ostinato.dataset.prompt_words import Token, named
+from ostinato.dataset.prompt_words import LONGEST, Token, named
 
 #: Words that belong to a chord.
 QUALITY_WORDS = {"major", "minor", "maj", "min", "dim", "diminished", "augmented", "dur", "moll", "sharp", "flat"}
@@ -38,13 +38,18 @@ class Found:
 def look(tokens: Sequence[Token], place: int) -> Found | None:
     """Whether a free word looks like harmony."""
     word = tokens[place].text
+    if len(word) > LONGEST:
+        return Found(f"'{word[:LONGEST]}...' is too long for a word", [])
+    if word[0] == "/" and named(f"C{word}") and (before := next((token for token in tokens[:place][::-1] if token.is_harmony), None)):
+        return Found(f"'{word}' is no chord name: a bass stands behind its chord, without a blank", [{place: [(before.bars[-1][-1].partition("/")[0] + word,)]}])
     if names := _strong(word):
         return _instead_of(word, place, names)
     after = tokens[place + 1] if place + 1 < len(tokens) else None
     if found := _solfege(tokens, place) or _digits(tokens, place):
         return found
     before = tokens[place - 1].text.lower() if place and (place < 2 or tokens[place - 2].text != "followed") else ""
-    if (after is None or after.kind != "word" or _weak(after.text)) and before not in NAMES_FOLLOW and (names := _weak(word)):
+    may_be_a_name = before in NAMES_FOLLOW and re.fullmatch("[A-Z]{3,}|[A-Z][a-z]{3,}", word)
+    if (after is None or after.kind != "word" or _weak(after.text)) and not may_be_a_name and (names := _weak(word)):
         return _instead_of(word, place, names)
     return None
 
@@ -68,6 +73,10 @@ def _strong(word: str) -> list[str]:
         return _repaired(word)
     if re.fullmatch(rf"[A-G][#b]*{_ALPHABET.pattern}", word) and re.search(r"maj|min|dim|aug|sus|add|omit|alt|\d.*\d|[#b]\d|[Δø°+]", word) and not re.fullmatch(r"[A-G]-?\d+", word):
         return _repaired(word)
+    if re.fullmatch(r"[A-H][#b]*(?:maj|min|dim|aug|sus|add)[^\s]*\d[^\s]*", word):
+        return _repaired(word)
+    if re.fullmatch(r"[A-G][#b]*(?:m|maj|min|7)?[%$@^*_=|<>~]+.*", word):
+        return _repaired(re.split(r"[%$@^*_=|<>~]", word)[0])
     parts = re.split(r"[,;>|–—→+-]+", word)
     if len(parts) > 1 and all(parts) and (sum(bool(named(part)) for part in parts) * 2 > len(parts) or (word.count(",") and named(parts[0]))):
         return [name for part in parts for name in ([part] if named(part) else _repaired(part))]
@@ -100,6 +109,8 @@ def _weak(word: str) -> list[str]:
         return _repaired(word)
     if match := re.fullmatch(r"([A-G][#b]*)-?\d{1,2}|/([A-G])", word):
         return [match[1] or match[2]]
+    if re.fullmatch(r"[A-G][#b]*m?(?:6|7|9|11|13)[a-z#b]{1,3}\d{0,2}|[A-G][#b]*\d{1,2}x", word):
+        return _repaired(word)
     if re.fullmatch(r"[A-G]{3,}", word):
         return list(word)
     match = re.fullmatch(r"([A-H][#b]*)([a-z]{3,6}\d?)", word)
@@ -110,14 +121,13 @@ def _weak(word: str) -> list[str]:
 
 def _solfege(tokens: Sequence[Token], place: int) -> Found | None:
     """`la mineur`, `do re mi`, `Sol7`: the notes by their Romance names."""
-    parts = [_sung(token.text) if token.kind == "word" else None for token in tokens]
-    if parts[place] is None:
+    if not _sung(tokens[place].text):
         return None
     words = [token.text.lower() for token in tokens]
     instead: Instead = {}
     at = place
-    while at < len(tokens) and parts[at]:
-        name, end = parts[at], at + 1
+    while at < len(tokens) and tokens[at].kind == "word" and (name := _sung(words[at])):
+        end = at + 1
         if end < len(words) and words[end] in _SIGNS:
             name, end = name[0] + _SIGNS[words[end]] + name[1:], end + 1
         mode = words[end] if end < len(words) else ""

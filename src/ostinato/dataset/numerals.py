@@ -30,7 +30,7 @@ class Tonality:
     mode: str = "major"
 
     def __str__(self) -> str:
-        return f"{self.tonic} {self.mode}"
+        return f"{self.tonic} {self.mode}".rstrip()
 
 
 C_MAJOR = Tonality("C")
@@ -47,7 +47,7 @@ def is_numeral(word: str) -> bool:
 
 def read_numeral(word: str, key: Tonality) -> Reading:
     """The chord of a numeral in a key, under the name a lead sheet gives it. Raises ChordError for what is no numeral."""
-    match = _NUMERAL.fullmatch(re.sub(r"(?<=6)/(?=[45])|(?<=4)/(?=[23])", "", word))
+    match = _NUMERAL.fullmatch(re.sub(r"(?<=6)(?<!add6)/(?=[45])|(?<=4)/(?=[23])", "", word))
     if not match:
         raise ChordError(f"'{word}' is no Roman numeral; expected such as I, vi, V7, bVII, viio, V/V")
     accidentals, numeral, suffix, under = match.groups()

@@ -16,9 +16,10 @@ from ostinato.theory import Chord, Reading
 Bar = tuple[str, ...]
 #: Words that do not belong to an instrument they stand behind.
 LEADING = {"followed", "by", "then", "and", "to", "next", "finally", "playing", "plays", "chords", "chord", "the", "in", "bars", "bar", "|", "&", "+", "progression",
-           "from", "of", "with", "on", "a", "an", "played", "play", "sequence", "as", "repeat", "start", "starting", "begin", "beginning"}
-#: Words for the parts of a song; no instrument.
-PARTS = {"verse", "chorus", "bridge", "intro", "outro", "coda", "hook"}
+           "from", "of", "with", "on", "a", "an", "played", "play", "sequence", "as", "repeat", "start", "starting", "begin", "beginning", "power"}
+#: Words of a wish, that name no instrument.
+WISHES = {"please", "i", "want", "give", "me", "make", "generate", "create", "can", "could", "would", "you", "like", "some", "let", "us", "let's", "write", "compose", "need", "hear",
+          "play", "now", "etc", "just"}
 MOST_BARS = 1024
 
 
@@ -50,6 +51,8 @@ def assemble(tokens: Sequence[Token]) -> Draft:
     first = next((place for place, token in enumerate(tokens) if token.is_harmony), len(tokens))
     front, body = tokens[:first], tokens[first:]
     draft.words += _instrument(front)
+    if all(word.lower() in WISHES for word in draft.words) and body:
+        draft.words = []
     _note_keys(tokens, draft)
     _refuse_misspelt(tokens, first)
     if not body:
@@ -57,7 +60,7 @@ def assemble(tokens: Sequence[Token]) -> Draft:
     body = _played_by(body, draft)
     _refuse_strangers(tokens, [token for token in front if token.kind in ("of", "times", "repeat")] + body)
     _refuse_mixed(tokens, draft)
-    draft.bars = _Bars(tokens).read([token for token in front if token.kind in ("of", "times", "repeat", "line")] + body)
+    draft.bars = _Bars(tokens).read([token for token in front if token.kind in ("of", "times", "repeat", "line", "open", "close")] + body)
     draft.remarks += [f"`{token.text}` ({token.note}) is not used" for token in tokens if token.kind == "aside"]
     return draft
 
@@ -102,7 +105,7 @@ def _instrument(front: Sequence[Token]) -> list[str]:
     words: list[str] = []
     bracket = ""
     for token in front:
-        if token.kind == "close" and words and not bracket:
+        if token.kind == "close" and sum(word.count("(") - word.count(")") for word in words) > 0:
             words[-1] += ")"
         if token.kind in ("word", "joint", "by"):
             words.append(bracket + token.text)
@@ -163,9 +166,15 @@ def _note_keys(tokens: Sequence[Token], draft: Draft) -> None:
 
 def _refuse_misspelt(tokens: Sequence[Token], first: int, places: Sequence[int] | None = None) -> None:
     """Refuse what looks like harmony among the free words."""
+    found: list[misspelt.Found] = []
+    first_choice: misspelt.Instead = {}
     for place in range(len(tokens)) if places is None else places:
-        if tokens[place].kind == "word" and (found := misspelt.look(tokens, place)):
-            raise Refusal(found.reason, *(text for instead in found.choices for text in _with(tokens, instead)))
+        if tokens[place].kind == "word" and place not in first_choice and (one := misspelt.look(tokens, place)):
+            found.append(one)
+            first_choice |= one.choices[0] if one.choices else {}
+    if found:
+        other = {at: bars for one in found if one.choices for at, bars in one.choices[-1].items()}
+        raise Refusal(found[0].reason, *_with(tokens, first_choice), *_with(tokens, other))
     has_bars = first < len(tokens)
     stray = next((token for token in tokens if has_bars and token.kind == "word" and misspelt.QUALITY_WORDS & set(token.text.lower().split())), None)
     if stray:
@@ -177,7 +186,7 @@ def _with(tokens: Sequence[Token], instead: dict[int, Sequence[Bar]]) -> tuple[s
     bars = [bar for place, token in enumerate(tokens) for bar in instead.get(place, token.bars if token.is_harmony else ())]
     free = [place for place, token in enumerate(tokens) if (token.kind == "word" or (token.kind == "joint" and token.text.lower() not in LEADING)) and place not in instead]
     key = next((token.key for token in tokens if token.kind == "key"), None)
-    words = [tokens[place].text for place in free if tokens[place].text.lower() not in PARTS]
+    words = [tokens[place].text for place in free if tokens[place].text.lower() not in WISHES and any(map(str.isalpha, tokens[place].text))]
     while words and words[-1].lower() in JOINTS:
         words.pop()
     numerals = key and all(is_numeral(name) for bar in bars for name in bar)
@@ -196,8 +205,10 @@ def _played_by(body: list[Token], draft: Draft) -> list[Token]:
     if start is None or not any(token.kind == "word" for token in tail[start + 1:]):
         return body
     draft.words = [token.text for token in tail[start + 1:] if token.kind in ("word", "joint")]
-    while draft.words[0].lower() in ("a", "an", "the"):
+    while draft.words[0].lower() in LEADING:
         draft.words.pop(0)
+    while draft.words[-1].lower() in LEADING:
+        draft.words.pop()
     return body[: len(body) - len(tail)] + tail[:start]
 
 
@@ -242,7 +253,9 @@ class _Bars:
         self.bars: list[Bar] = []
         self.measure: list[str] = []
         #: Where the last list, group and repeat begin; how often the next chord comes.
-        self.since, self.group, self.repeat, self.closed, self.pending = 0, [], 0, None, 0
+        self.since, self.repeat, self.pending = 0, 0, 0
+        self.closed: int | str | None = None
+        self.group: list[tuple[int, int]] = []
 
     def read(self, tokens: Sequence[Token]) -> list[Bar]:
         """All bars of these tokens. Raises Refusal."""
@@ -257,6 +270,8 @@ class _Bars:
             if len(self.bars) > MOST_BARS and self.times:
                 raise Refusal(f"more than {MOST_BARS} bars")
         self._flush()
+        if self.pending and len(self.bars) != self.pending:
+            raise self._in_all(self.pending, self.bars)
         return self.bars
 
     def _nothing(self, token: Token) -> None:
@@ -295,10 +310,14 @@ class _Bars:
         self.repeat, self.closed = len(self.bars), "told" if self.rest and self.rest[0].kind == "times" else None
 
     def _open(self, token: Token) -> None:
-        self.group.append(len(self.bars))
+        self.group.append((len(self.bars), self.pending))
+        self.pending = 0
 
     def _close(self, token: Token) -> None:
-        self.closed = self.group.pop() if self.group else 0
+        self.closed, number = self.group.pop() if self.group else (0, 0)
+        if number:
+            self._flush()
+            self._again_from(self.closed, number)
 
     def _hold(self, token: Token) -> None:
         if self.measure or self.has_lines:
@@ -329,7 +348,7 @@ class _Bars:
             self.pending = token.number
         elif self.closed is not None:
             self._again_from(self.closed, token.number)
-        elif self.times == 1 and token.text[-1] in "es":  # twice, three times: all of it
+        elif self.times == 1 and token.note == "all":
             self._flush()
             self._again_from(0, token.number)
         else:

@@ -17,15 +17,21 @@ from ostinato.theory import ChordError, Reading, read
 
 #: chords, numerals: bars of them; small: chords in small letters; aside: tempo, metre, length; times, each, of: repeats (`x2`, `for 2 bars`, `2 bars of`).
 Kind = Literal["chords", "numerals", "small", "word", "joint", "comma", "by", "line", "repeat", "end", "open", "close", "hold", "again", "slash", "times", "each", "of",
-               "aside", "key"]
+               "aside", "key", "bars"]
 
 #: What may stand between chords without a meaning of its own.
 JOINTS = {"followed", "by", "then", "and", "to", "next", "finally", "playing", "plays", "chords", "chord", "the", "in", "bars", "bar", "|", "&", "+", "progression",
           "from", "of", "back", "into", "play", "played", "goes", "going", "changes", "changing", "after", "that", "first", "lastly", "start", "starting", "end", "ending",
           "ends", "triad", "triads", "repeat", "repeated", "loop", "looped", "resolving", "resolves", "moving", "moves", "leading", "an", "sequence", "over", "as"}
+#: Parts of a song.
+PARTS = "verse|chorus|refrain|bridge|intro|outro|coda|hook|prechorus|pre-chorus"
+#: Longer words are no chords.
+LONGEST = 64
 #: What joins an instrument to the chords before it.
 BY = {"on", "by", "with", "for"}
 ARTICLES = {"A", "Go"}
+#: So many words make one chord: `C minor seventh over Eb`.
+MOST_WORDS = 6
 #: Words that say what comes, with a colon: `chords: C G`.
 LABELS = {"instrument", "instruments", "chord", "chords", "prompt", "progression", "harmony", "play", "music"}
 COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "twelve": 12, "sixteen": 16}
@@ -40,17 +46,19 @@ _SIGN = re.compile(rf"(?<![\w#])(?:([B-G])(?:\s+|-)?(?i:(sharp|flat))(?!\w)|([A-
 _DEGREE = re.compile(r"\b(flat|sharp)(?:\s+|-)(five|fifth|nine|ninth|5|9|11|13)(?:th)?\b", re.IGNORECASE)
 _NUMBER = r"\d{1,6}(?:\.\d{1,3})?"
 _ASIDES = (
-    ("a tempo", re.compile(rf"(?<!\S)(?:(?:at|@)\s*)?(?:a\s+)?(?:tempo\s*(?:of|[:=])?\s*)?{_NUMBER}\s*bpm\b|(?<!\S)(?:bpm|tempo|♩|q)\s*(?:of|[:=])?\s*{_NUMBER}(?![\w/])", re.IGNORECASE)),
-    ("a metre", re.compile(r"(?<!\S)(?:in\s+)?(?:[2-79]|12)/(?:2|4|8|16)(?:\s+(?:time|metre|meter))?(?![\w/])", re.IGNORECASE)),
-    ("a length; give --seconds", re.compile(rf"(?<!\S)(?:for\s+{_NUMBER}\s*-?\s*(?:s|secs?|seconds?|mins?|minutes?)|{_NUMBER}(?:\s+|-)?(?:secs?|seconds?|minutes?)|{_NUMBER}\s+s)(?!\w)",
+    ("a tempo", re.compile(rf"(?<![^\s(])(?:(?:at|@)\s*)?(?:a\s+)?(?:tempo\s*(?:of|[:=])?\s*)?{_NUMBER}\s*bpm\b|(?<![^\s(])(?:bpm|tempo|♩|q)\s*(?:of|[:=])?\s*{_NUMBER}(?![\w/])", re.IGNORECASE)),
+    ("a metre", re.compile(r"(?<![^\s(])(?:in\s+)?(?:[2-79]|12)/(?:2|4|8|16)(?:\s+(?:time|metre|meter))?(?![\w/])", re.IGNORECASE)),
+    ("a length; give --seconds", re.compile(rf"(?<![^\s(])(?:for\s+{_NUMBER}\s*-?\s*(?:s|secs?|seconds?|mins?|minutes?)|{_NUMBER}(?:\s+|-)?(?:secs?|seconds?|minutes?)|{_NUMBER}\s+s)(?!\w)",
                                      re.IGNORECASE)),
-    ("a key", re.compile(r"(?<!\S)in\s+an?\s+(?:major|minor)\s+(?:key|mode)\b", re.IGNORECASE)),
+    ("a key", re.compile(r"(?<![^\s(])in\s+an?\s+(?:major|minor)\s+(?:key|mode)\b", re.IGNORECASE)),
 )
-_KEY = re.compile(rf"(?<!\S)(?:(?i:(?:in\s+)?(?:the\s+)?key)\s*(?:of|is|[:=])?|(?i:in))\s*(?<![a-z])(?:({_NOTE})(?:\s*-?\s*({_MODE}))?|({_SMALL_NOTE})\s*-?\s*((?i:major|minor|maj|min)))"
+_KEY = re.compile(rf"(?<![^\s(])(?:(?i:(?:in\s+)?(?:the\s+)?key\s*(?:of\b|is\b|[:=])|in\s+(?:the\s+)?key\b|in\b))\s*(?:({_NOTE})(?:\s*-?\s*({_MODE}))?|({_SMALL_NOTE})\s*-?\s*((?i:major|minor|maj|min)))"
                   r"(?:\s+(?:key|scale))?(\s*:)?(?=[\s,;.!?)]|$)")
-_TIMES = re.compile(rf"(?<!\S)(?:[x×*]\s?(\d{{1,4}})|(\d{{1,4}})\s?[x×]|(twice|thrice)|(\d{{1,4}}|{'|'.join(COUNTS)})\s+times)(?![\w/])", re.IGNORECASE)
+_TIMES = re.compile(rf"(?<![^\s(])(?:(?:x\s?|[X×*])(\d{{1,4}})|(\d{{1,4}})(?:\s?x|[X×])|((?i:twice|thrice))|(\d{{1,4}}|(?i:{'|'.join(COUNTS)}))\s+(?i:times))(?![\w/])")
 _BARS = rf"(\d{{1,4}}|{'|'.join(COUNTS)}|one|a)\s+(?:bars?|measures?)"
-_OF, _EACH = re.compile(rf"(?<!\S){_BARS}\s+of(?:\s+an?)?(?!\w)", re.IGNORECASE), re.compile(rf"(?<!\S)for\s+{_BARS}(?!\w)", re.IGNORECASE)
+_OF, _EACH = re.compile(rf"(?<![^\s(]){_BARS}\s+of(?:\s+an?)?(?!\w)", re.IGNORECASE), re.compile(
+    rf"(?<![^\s(])(?:for\s+{_BARS}|(\d{{1,4}}|{'|'.join(COUNTS)})\s+(?:bars|measures))(?!\w|\s+blues)", re.IGNORECASE)
+_PART = re.compile(rf"\[(?:{PARTS})[^\]]*\]|(?<!\S)(?:{PARTS})(?:\s+\d)?\s*:", re.IGNORECASE)
 _MARK = re.compile("\ue000(\\d+)\ue001")
 #: Words that go on from a root: `C major 7`, `F half diminished`.
 _QUALITY = {"major": "maj", "minor": "min", "maj": "maj", "min": "min", "m": "m", "dim": "dim", "diminished": "dim", "aug": "aug", "augmented": "aug", "sus": "sus",
@@ -58,7 +66,7 @@ _QUALITY = {"major": "maj", "minor": "min", "maj": "maj", "min": "min", "m": "m"
             "seventh": "7", "ninth": "9", "eleventh": "11", "thirteenth": "13", "fourth": "4", "second": "2", "6th": "6", "7th": "7", "9th": "9", "11th": "11",
             "13th": "13", "4th": "4", "2nd": "2", "6": "6", "7": "7", "9": "9", "11": "11", "13": "13", "sus2": "sus2", "sus4": "sus4", "maj7": "maj7",
             "min7": "min7", "m7": "m7", "dim7": "dim7", "add9": "add9", "b5": "b5", "#5": "#5", "b9": "b9", "#9": "#9", "#11": "#11", "b13": "b13",
-            "maj9": "maj9", "min9": "min9", "mi": "min", "7sus4": "7sus4", "dur": "-Dur", "moll": "-Moll"}
+            "maj9": "maj9", "min9": "min9", "mi": "min", "M": "maj", "M7": "maj7", "M9": "maj9", "7sus4": "7sus4", "dur": "-Dur", "moll": "-Moll"}
 
 
 @dataclass(frozen=True)
@@ -83,23 +91,24 @@ def plain(text: str) -> str:
     """Text with one way to write each sign: full-width letters, no-break spaces, unicode accidentals, quotes and superscripts are made plain."""
     text = unicodedata.normalize("NFKC", text).translate(SIGNS)
     text = "".join(" " if unicodedata.category(sign) in ("Cc", "Zs", "Zl", "Zp") else sign for sign in text if unicodedata.category(sign) not in ("Cf", "Co", "Cs"))
-    text = re.sub(r"(?<!\w)'|'(?!\w)", " ", text)
+    text = " ".join(re.sub(r"(?<!\w)'|'(?!\w)", " ", text).split())
     return re.sub(r"\b([Rr])\s*(?:and|&|n|N|\+)\s*([Bb])\b", r"\1&\2", text)
 
 
 def tokens(text: str) -> list[Token]:
     """Cut a prompt into tokens."""
     text = re.sub(r"\s*(:\|+:?|\|+:|\|+)\s*", r" \1 ", plain(text))
+    text = re.sub(r"(?<=\S)\s*\(([^()]*)\)", lambda match: f"({''.join(match[1].split())})" if _ALTERATION.fullmatch(match[1]) else match[0], text)
     text, marks = _phrases(re.sub(r"\)(?=[x×*]\s?\d)", ") ", text))
-    text = re.sub(r"(?<=\S)\s+\(([^()]*)\)", lambda match: f"({match[1]})" if _ALTERATION.fullmatch(match[1]) else match[0], text)
-    text = re.sub(r"[\[\]{}]", " ", text)
-    text = re.sub(r"(?<!\S)\((?=\S)", " ( ", text)
+    text = re.sub(r"[\[\]{}]|<(?=[^\s<>-])|(?<=\w)>(?!\S)", " ", text)
+    text = re.sub(r"(?<![^\s(])\((?=\S)", " ( ", text)
     words = [part for word in text.split() for part in _closed(word)]
     result: list[Token] = []
-    while words:
-        taken, new = _next(words, marks)
+    place = 0
+    while place < len(words):
+        taken, new = _next(words[place : place + MOST_WORDS], marks)
         result += new
-        words = words[taken:]
+        place += taken
     return _in_context(result)
 
 
@@ -125,12 +134,15 @@ def _phrases(text: str) -> tuple[str, list[Token]]:
 
     text = _SIGN.sub(lambda match: (match[1] or match[3]) + {"sharp": "#", "flat": "b", "natural": ""}[(match[2] or match[4]).lower()], text)
     text = _DEGREE.sub(lambda match: {"flat": "b", "sharp": "#"}[match[1].lower()] + {"five": "5", "fifth": "5", "nine": "9", "ninth": "9"}.get(match[2].lower(), match[2]), text)
+    text = re.sub(r"\b([A-Ga-g](?:#|b)?)[-_](?=(?:major|minor|maj|min|dim|aug)(?![a-z]))", r"\1 ", text, flags=re.IGNORECASE)
+    text = _PART.sub(lambda match: put(Token("aside", match[0].strip("[]: "), note="a part of a song")), text)
     for note, pattern in _ASIDES:
         text = pattern.sub(lambda match: put(Token("aside", match[0].strip(), note=note)), text)
     text = _KEY.sub(lambda match: put(_key(match)), text)
     text = _OF.sub(lambda match: put(Token("of", match[0], number=_count(match[1]))), text)
-    text = _EACH.sub(lambda match: put(Token("each", match[0], number=_count(match[1]))), text)
-    text = _TIMES.sub(lambda match: put(Token("times", match[0], number=_count(match[1] or match[2] or match[3] or match[4]))), text)
+    text = _EACH.sub(lambda match: put(Token("each" if match[0][:3].lower() == "for" or text[: match.start()].endswith("(") else "bars", match[0], number=_count(match[1] or match[2]))), text)
+    text = _TIMES.sub(lambda match: put(Token("times", match[0], number=_count(match[1] or match[2] or match[3] or match[4]),
+                                              note="all" if match[3] or match[4] or text[: match.start()].endswith("(") else "")), text)
     return text, marks
 
 
@@ -151,10 +163,10 @@ def _next(words: list[str], marks: list[Token]) -> tuple[int, list[Token]]:
         return 1, [marks[int(match[1])], *_comma(word)]
     if re.fullmatch(r":\|+:?|\|+:|\|+", word):
         return 1, [Token("line" if ":" not in word else "end" if word.startswith(":") else "repeat", word)]
-    fixed = {"(": "open", ")": "close", "%": "again", "/": "slash", ".": "hold"}.get(word)
+    fixed = {"(": "open", ")": "close", "%": "again", "/": "slash", ".": "hold"}.get(word.rstrip(",;") or word)
     if fixed:
         return 1, [Token(fixed, word)]
-    for taken in range(min(5, len(words)), 1, -1):
+    for taken in range(len(words), 1, -1):
         last = words[taken - 1]
         joined = _joined([*words[: taken - 1], last.rstrip(",;:.!?")])
         if joined:
@@ -171,7 +183,7 @@ def _joined(words: list[str]) -> str | None:
     middle, bass = words[1:], ""
     if len(middle) >= 2 and middle[-2].lower() in ("over", "slash") and re.fullmatch(_NOTE, middle[-1]):
         middle, bass = middle[:-2], f"/{middle[-1]}"
-    parts = [_QUALITY.get(word if word in ("m", "M") else word.lower()) for word in middle]
+    parts = [_quality(words[0], word) for word in middle]
     if None in parts or (not parts and not bass):
         return None
     name = words[0] + "".join(parts).replace("hdim", "hdim7").replace("hdim77", "hdim7")
@@ -179,17 +191,37 @@ def _joined(words: list[str]) -> str | None:
     return name if named(name) or name.endswith(("-Dur", "-Moll")) else None
 
 
+def _quality(root: str, word: str) -> str | None:
+    """What a word adds to the chord that a root begins; None for nothing."""
+    if word[:1] == "M" or word == "m":
+        return _QUALITY.get(word) or _QUALITY.get(word.lower())
+    known = _QUALITY.get(word.lower())
+    return word if known is None and re.fullmatch(r"(?:maj|min|m|dim|aug|sus|add|[#b]|\d)+", word) and len(word) > 2 and named(root + word) else known
+
+
 def _word(word: str) -> list[Token]:
     """The tokens of one word."""
+    if glued := _GLUED.fullmatch(word):
+        left, right = glued[1] or glued[3] or glued[5], glued[2] or glued[4] or glued[6]
+        if glued[1] and harmony(right) and not harmony(word):
+            return [Token("word", left, note=":"), *_word(right)]
+        if glued[3] and harmony(left):
+            return [*_word(left), Token("times", word, number=int(right))]
+        if glued[5] and harmony(right):
+            return [Token("of", word, number=int(left)), *_word(right)]
     for core in dict.fromkeys((word, word.rstrip(",;:!?"), word.strip("*•,;:!?."), word.strip("-*•,;:!?.>"))):
         if core and (found := harmony(core)):
             return [replace(found, note=":" if word.endswith(":") else ""), *_comma(word)]
-    core = word.strip(",;:!?") if word.strip(",;:!?.") else ""
+    core = re.sub(r"^[,;:!?]+|[,;:!?]+\.*$", "", word) if word.strip(",;:!?.") else ""
     if not core or (word.endswith(":") and core.lower() in LABELS) or re.fullmatch(r"[-=]*>+|[-–—→➔➜⇒·•*~+&>…_]+", core):
         return [Token("comma", word)]
     kind = "by" if core.lower() in BY else "joint" if core.lower() in JOINTS else "word"
     small = _small(core) if kind == "word" else None
     return [replace(small or Token(kind, core), ends=word[-1] in ".!?", note=":" if word.endswith(":") else ""), *_comma(word)]
+
+
+#: `piano:C`, `C*4` and `2xC` in one word.
+_GLUED = re.compile(r"([A-Za-z-]{3,})[:=/](.+)|(.+?)[x×*](\d{1,4}),?|(\d{1,4})[x×](.+)")
 
 
 def _comma(word: str) -> list[Token]:
@@ -218,7 +250,7 @@ def harmony(word: str) -> Token | None:
 
 
 def _bar(word: str) -> tuple[Kind, tuple[str, ...]] | None:
-    names = tuple(re.split(r",(?![^()]*\))", word))
+    names = tuple(re.split(r",(?![^()]{0,40}\))", word))
     if all(map(named, names)):
         return "chords", names
     return ("numerals", names) if all(map(is_numeral, names)) else None
@@ -227,7 +259,7 @@ def _bar(word: str) -> tuple[Kind, tuple[str, ...]] | None:
 @lru_cache(8192)
 def named(name: str) -> Reading | None:
     """The chord of a name, None where it is none that can be asked for. A note with its octave (`C4`) or of another language (`Do`) is none."""
-    if not re.match(r"[A-GNX]", name) or re.fullmatch(r"[A-G][#b]*[02348]|Do", name):
+    if len(name) > LONGEST or not re.match(r"[A-GNX]|n\.?c\.?$", name) or re.fullmatch(r"[A-G][#b]*[02348]|D[oO]", name):
         return None
     try:
         reading = read(name)
@@ -251,13 +283,18 @@ _BARE = re.compile(r"[a-g](?:b|m|bm)?|i|v|I|V|do|go|co")
 def _in_context(tokens: list[Token]) -> list[Token]:
     """Decide what is harmony only where no free word follows: a small `a` or `am`, `I`, and a capital A at the beginning of a sentence."""
     result: list[Token] = []
+    numerals = sum(token.kind == "numerals" for token in tokens)
+    leads_to = None  # the next token that is no joint
     for place in range(len(tokens) - 1, -1, -1):
         token, after = tokens[place], result[-1] if result else None
+        leads_to = after if after and after.kind != "joint" else leads_to
         begins = place == 0 or tokens[place - 1].ends
-        is_open = token.kind == "small" or (token.kind == "numerals" and not any(other.kind == "numerals" for other in tokens[:place] + tokens[place + 1:]))
+        is_open = token.kind == "small" or (token.kind == "numerals" and numerals == 1)
         if after and after.kind == "word" and ((is_open and (_BARE.fullmatch(token.text) or " " in token.text)) or (begins and token.text in ARTICLES and token.kind == "chords")):
             token = Token("word", token.text, ends=token.ends)
-        elif (token.kind == "small" and token.text == "a" and after and after.kind == "chords") or (token.kind == "by" and after and after.is_harmony):
+        elif (token.kind == "small" and token.text == "a" and after and after.kind == "chords") or (token.kind == "by" and leads_to and leads_to.is_harmony):
             token = Token("joint", token.text)
+        elif token.kind == "bars":  # `8 bars C`, but `C 8 bars`
+            token = replace(token, kind="each" if place and tokens[place - 1].is_harmony else "of")
         result.append(token)
     return result[::-1]

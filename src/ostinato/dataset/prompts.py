@@ -15,6 +15,7 @@ parse(format_prompt(x, phrasing)) == x.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -30,6 +31,7 @@ PHRASINGS = ("followed", "then", "commas", "playing", "harte", "bars")
 #: So much of a prompt is shown in a message; longer ones are not suggested; so many spans are printed.
 SHOWN, SUGGESTED, PRINTED = 80, 160, 64
 EXAMPLE = "piano Cmaj, followed by Gmaj"
+_LONG = re.compile(rf"\S{{{SHOWN},}}")
 BLUES = "I7 I7 I7 I7 IV7 IV7 I7 I7 V7 IV7 I7 V7"
 
 
@@ -122,7 +124,7 @@ def parse(text: str) -> Prompt:
     try:
         return _read(text)
     except Refusal as refusal:
-        raise PromptError(f"in '{_shown(text)}': {refusal.reason}{_instead(refusal.candidates)}") from None
+        raise PromptError(f"in '{_shown(text)}': {_LONG.sub(lambda word: word[0][:SHOWN] + '...', refusal.reason)}{_instead(refusal.candidates)}") from None
 
 
 def require_chords(text: str) -> Prompt:
