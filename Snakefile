@@ -1,8 +1,16 @@
 # From raw audio to a page one can listen to. Run it with a profile: snakemake --profile cluster/local (or cluster/slurm).
 # What the files are: docs/layout.md. Every knob: params.yaml.
+import os
+import shlex
+import sys
+
 from snakemake.utils import min_version
 
 min_version("9.27")
+
+if not os.path.samefile(workflow.basedir, os.curdir):  # names in here, in params.yaml and in the sidecars are relative to the project
+    home = os.path.realpath(workflow.basedir)
+    sys.exit(f"ostinato: snakemake runs in {os.getcwd()}, the project is {home}: go there first, or add --directory {shlex.quote(home)}")
 
 
 configfile: "params.yaml"
@@ -27,6 +35,7 @@ include: "workflow/rules/report.smk"
 
 onstart:
     refuse_training_here()
+    note_configuration()
     watch()
 
 
@@ -48,7 +57,7 @@ localrules:
 # change of parameters followed by a failure, which removes the file, would pass for done.
 rule corpus:
     input:
-        [] if SONGS else rules.etudes.output,
+        [] if FOLDER else rules.etudes.output,
         rules.check.output,
     message:
         "The corpus is there"
@@ -82,7 +91,7 @@ rule demos:
 
 rule midi:
     input:
-        [] if MIDI_FILES else rules.scores.output,
+        [] if MIDI_FOLDER else rules.scores.output,
         rules.pieces.output,
         rules.tokens.output,
         rules.pretrain.output,

@@ -11,16 +11,20 @@ from glob import glob
 from pathlib import Path
 
 from ostinato.cli import STAGES
-from ostinato.corpus.recordings import EXTENSIONS, find
-from ostinato.files import UserError, require_space
+from ostinato.corpus.recordings import EXTENSIONS, FILM, survey
+from ostinato.files import UNPRINTABLE, UserError, hash_value, require_space, shown, write_json
 from ostinato.midi import EXTENSIONS as MIDI_EXTENSIONS
 from ostinato.params import Loop, Params, check
 from ostinato.params_midi import Studied
+from ostinato.report.remake import LAST_RUN
 from ostinato.train.sweep import plans
 
 #: Modules that pass values and files on but do not decide what is computed: a new option of the command line must not retrain a model.
 PLUMBING = {"ostinato.cli", "ostinato.compiling", "ostinato.files", "ostinato.params", "ostinato.params_ears", "ostinato.params_midi",
             "ostinato.sections", "ostinato.train.jobs", "ostinato.train.usage"}
+#: Snakemake takes {} in a name for a wildcard and <> for a variable, and knows no way to say otherwise; it wants UTF-8, and warns of line ends, of blanks
+#: at either end and of `//`, each time.
+STRANGE = re.compile(rf"[{UNPRINTABLE}{{}}<>]|^\s|\s$|//")
 
 
 def as_json(value) -> str:
@@ -108,14 +112,12 @@ def pretrained_files() -> list[str]:
 
 
 def recordings(folder: str | None) -> list[str]:
-    """Recordings and side files below `corpus.folder`, listed now, so that a new one reruns `check`; empty for the embedded corpus.
-
-    Snakemake takes {} in a name for a wildcard and knows no way to say otherwise: such files are used like all, but not watched.
-    """
+    """What lies below `corpus.folder` and may be sound, and side files, listed now, so that a new one reruns `check`; empty for the embedded corpus."""
     if folder is None:
         return []
-    files = [path.with_suffix(suffix) for path in find(folder) for suffix in (path.suffix, ".lab", ".yaml")]
-    return sorted({str(path) for path in files if path.exists() and not {"{", "}"} & set(str(path))})
+    found, unnamed, _ = survey(folder)
+    files = [path.with_suffix(suffix) for path in found for suffix in (path.suffix, ".lab", ".yaml")]
+    return sorted({str(path) for path in [*files, *unnamed] if path.exists()})
 
 
 def midi_files(folder: str | None) -> list[str]:
@@ -124,22 +126,32 @@ def midi_files(folder: str | None) -> list[str]:
         return []
     if not os.path.isdir(folder):
         raise UserError(f"midi.pieces.folder: {folder}: no such folder")
-    files = [path for path in Path(folder).rglob("*") if path.suffix.lower() in (*MIDI_EXTENSIONS, ".csv")]
-    return sorted(str(path) for path in files if not {"{", "}"} & set(str(path)))
+    return sorted(str(path) for path in Path(folder).rglob("*") if path.suffix.lower() in (*MIDI_EXTENSIONS, ".csv"))
+
+
+def watched(files: list[str]) -> list[str]:
+    """The files whose names Snakemake can have, for `input:`."""
+    return [path for path in files if not STRANGE.search(path)]
+
+
+def others(files: list[str]):
+    """For `params:`, what tells whether any of the other files has changed: a hash of their names, sizes (bytes) and times (ns); empty where there are none."""
+    states = [(path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in files if STRANGE.search(path)]
+    return lambda wildcards: hash_value(states) if states else ""
 
 
 def expected_bytes(params: Params, songs: list[str], runs: int) -> int:
     """What `results/` will hold, in bytes, roughly; meant to catch a disk that is obviously too small.
 
     - A second of music: 16-bit segments, plus 60 % of 16-bit 44.1 kHz for an etude's FLAC.
-    - How long a user's songs are is not known before they are decoded: a wav as if 16-bit 44.1 kHz mono, anything else as if 128 kbit/s.
+    - How long a user's songs are is not known before they are decoded: a wav as if 16-bit 44.1 kHz mono, a film as if 2 Mbit/s, anything else as if 128 kbit/s.
     - A run: weights, gradients and Adam's two moments of 12 * layers * dim^2 numbers, 4 bytes each.
     - Demos: 16-bit like the segments. 0.2 GB for the environment's caches, MLflow, logs and the page.
     """
     rate = 2 * params.segments.sample_rate
     if songs:
         sizes = [(Path(path).suffix.lower(), os.path.getsize(path)) for path in songs]
-        music = sum(size / (88_200 if suffix == ".wav" else 16_000) for suffix, size in sizes if suffix in EXTENSIONS) * rate
+        music = sum(size / (88_200 if suffix == ".wav" else 250_000 if suffix in FILM else 16_000) for suffix, size in sizes if suffix in EXTENSIONS) * rate
     else:
         etudes = params.corpus.etudes
         music = etudes.songs * (etudes.min_seconds + etudes.max_seconds) / 2 * (rate + 0.6 * 88_200)
@@ -159,6 +171,13 @@ def refuse_training_here() -> None:
     if workflow.executor_plugin.name == "slurm" and PARAMS.train.launch.cluster == "local":
         sys.exit("ostinato: train.launch.cluster is local, so training would run on this machine and not on Slurm. A --configfile takes the place of "
                  "the profile's own: name both, --configfile cluster/slurm/submitit.yaml FILE")
+
+
+def note_configuration() -> None:
+    """Leave what this run was started with, for the commands that `ostinato verify` names."""
+    files = [os.path.relpath(path) for path in workflow.configfiles]
+    write_json(LAST_RUN, {"profile": "cluster/slurm" if workflow.executor_plugin.name == "slurm" else "cluster/local",
+                          "configfiles": [path for path in files if path != "params.yaml"], "config": workflow.config_settings.config})
 
 
 def watch() -> None:
@@ -181,7 +200,7 @@ try:
     MIDI_PLANS = plans(PARAMS.midi.train.pretrain, PARAMS.midi.train.sweep)
     require_space("results", missing_bytes("results", expected_bytes(PARAMS, SONGS, len(PLANS))))
 except UserError as error:
-    sys.exit(f"ostinato: {error}")
+    sys.exit(f"ostinato: {shown(error)}")
 
 SHARDS = [f"shard-{number:02d}" for number in range(PARAMS.corpus.shards)]
 TUNED = [f"tune-{k}" for k in range(len(PLANS))]

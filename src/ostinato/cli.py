@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import os
 import sys
 
 from ostinato import __version__
-from ostinato.files import UserError
+from ostinato.files import UserError, shown
 
 STAGES: dict[str, tuple[str, str]] = {
     "etudes": ("ostinato.corpus.etudes", "render the embedded corpus"),
@@ -48,6 +49,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "doctor": ("ostinato.cluster.doctor", "check a Slurm site before a long run"),
     "cost": ("ostinato.report.cost", "count what a run cost, job by job"),
     "report": ("ostinato.report.page", "write the page"),
+    "verify": ("ostinato.report.verify", "say which artifacts are not what their sidecars say, and how to make them anew"),
     "lineage": ("ostinato.report.lineage", "walk an artifact back to the raw files"),
     "generate": ("ostinato.lm.generate", "generate one clip from a prompt"),
     "export": ("ostinato.lm.export", "write a model for stock audiocraft or for transformers"),
@@ -57,6 +59,7 @@ STAGES: dict[str, tuple[str, str]] = {
 def main(argv: list[str] | None = None) -> int:
     """Run one stage; errors a user can mend are one line on stderr and exit status 2."""
     argv = sys.argv[1:] if argv is None else argv
+    _print_any_name()
     parser = argparse.ArgumentParser(prog="ostinato", description=__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version=__version__)
     stages = parser.add_subparsers(dest="stage", metavar="STAGE", required=True)
@@ -67,17 +70,33 @@ def main(argv: list[str] | None = None) -> int:
             stage.arguments(stage_parser)
     args = parser.parse_args(argv)
     logging.basicConfig(level=os.environ.get("OSTINATO_LOG", "INFO"), format="%(levelname)s %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(OneLine(handler.formatter._fmt if handler.formatter else None))
     try:
         stage.run(args)
     except UserError as error:
-        print(f"ostinato {args.stage}: {error}", file=sys.stderr)
+        print(f"ostinato {args.stage}: " + "\n".join(map(shown, error.args)), file=sys.stderr)
         return 2
     except OSError as error:
         if error.errno is None:
             raise
-        print(f"ostinato {args.stage}: {error.filename or 'system'}: {error.strerror}", file=sys.stderr)
+        print(f"ostinato {args.stage}: {shown(error.filename or 'system')}: {error.strerror}", file=sys.stderr)
         return 2
     return 0
+
+
+class OneLine(logging.Formatter):
+    """Messages of one line, whatever names of files are in them; a traceback stands below."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return shown(super().formatMessage(record))
+
+
+def _print_any_name() -> None:
+    """Names of files need not be UTF-8, nor a terminal's encoding hold all that is: what cannot be printed is escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,9 @@
 Conventions: a hash is sha256 in hex. The hash of a folder is the hash of its sorted (relative path, file hash) pairs, with
 sidecars left out. The sidecar of `a/b.pt` is `a/b.pt.made.json`; it holds no clock time, so that the same inputs, parameters and
 seed give the same bytes. `lineage` (report room) walks the sidecars back to the raw files.
+
+Names of files are whatever a file system holds: they need not be UTF-8 (Python then has surrogates in them) and may hold line ends and tabs.
+All that is written here takes them: JSON as `\\udc80`, which JSON readers give back; tables and lines that are printed as `escaped` and `shown` say.
 """
 
 from __future__ import annotations
@@ -11,13 +14,16 @@ import contextlib
 import csv
 import errno
 import hashlib
+import io
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,10 +31,16 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 SIDECAR = ".made.json"
+#: What no line can hold as it is: control characters, separators of lines, and surrogates, which are the bytes of names that are no UTF-8.
+UNPRINTABLE = "\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+SHORT_ESCAPES = {"\t": r"\t", "\n": r"\n", "\r": r"\r", "\\": r"\\", '"': r'\"'}
 
 
 class UserError(Exception):
-    """Something the user can mend: the message is one line and names the file or key, what was found, what was expected."""
+    """Something the user can mend: each argument is one line and names the file or key, what was found, what was expected."""
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
 
 
 @contextlib.contextmanager
@@ -39,7 +51,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", dir=path.parent))  # a longer one may be longer than names can be
     try:
         temporary = scratch / path.name
         yield temporary
@@ -51,9 +63,23 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write `text` (UTF-8) to `path` atomically."""
+    """Write `text` (UTF-8; surrogates as `\\udc80`) to `path` atomically."""
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(_encoded(text))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="backslashreplace")
+
+
+def _read_text(path: Path | str, expected: str = "") -> str:
+    """The text of a UTF-8 file, its line ends as they are. Raises UserError when it is missing or something else."""
+    try:
+        return Path(path).read_bytes().decode()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file{expected}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
 
 
 def write_json(path: Path | str, value: Any) -> None:
@@ -64,9 +90,7 @@ def write_json(path: Path | str, value: Any) -> None:
 def read_json(path: Path | str) -> Any:
     """Read a JSON file; a UserError names the file when it is missing or no JSON."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        return json.loads(_read_text(path))
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: not JSON ({error})") from None
 
@@ -88,32 +112,77 @@ def read_whole_lines(path: Path | str) -> list[dict[str, Any]]:
 
 def _read_lines(path: Path | str, wanted: Callable[[str], bool]) -> list[dict[str, Any]]:
     try:
-        return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines(keepends=True) if wanted(line)]
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        # at \n alone: str.splitlines would break at U+2028 and others, which JSON holds as they are
+        return [json.loads(line) for line in io.StringIO(_read_text(path), newline="\n") if wanted(line)]
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: a line is not JSON ({error})") from None
 
 
-def write_set_aside(path: Path, rows: list[tuple[str, str, str]]) -> None:
-    """Write the table of what was not taken."""
-    lines = ["\t".join(" ".join(field.split()) for field in row) for row in [("path", "reason", "detail"), *rows]]
-    write_text(path, "\n".join(lines) + "\n")
-    for row in rows:
+def write_set_aside(path: Path, rows: Sequence[tuple[str, str, str]]) -> None:
+    """Write the table of what was not taken: path, reason and detail. Line ends in a detail, such as a library's message, become blanks."""
+    table = [(name, *(re.sub(r"\s*[\r\n]\s*", " ", text.strip()) for text in words)) for name, *words in rows]
+    write_table(path, ("path", "reason", "detail"), table)
+    for row in table:
         log.warning("set aside: %s: %s (%s)", *row)
 
 
-def read_table(path: Path | str, columns: set[str]) -> list[dict[str, str]]:
-    """Rows of a tab-separated table with a heading, as `write_set_aside` writes it. Raises UserError when it is missing or lacks a column."""
-    try:
-        with Path(path).open(encoding="utf-8", newline="") as stream:
-            # QUOTE_NONE: a quote in a file name is part of the name
-            rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; expected a table with the columns {', '.join(sorted(columns))}") from None
-    if rows and not columns <= rows[0].keys():
-        raise UserError(f"{path}: expected the columns {', '.join(sorted(columns))}; got {', '.join(map(str, rows[0]))}")
-    return rows
+def write_table(path: Path | str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a table with a heading, a line a row, whatever the cells hold; None is an empty cell.
+
+    Fields are separated by commas and quoted as in all CSV files where `path` ends with .csv, else by tabs and not quoted. What is not printable, and
+    backslashes, are `escaped`, so that a plain reader (`cut`, `csv`, pandas) sees one line a row, and `read_table` gives back the very text.
+    """
+    lines = [["" if value is None else escaped(str(value)) for value in row] for row in [columns, *rows]]
+    text = io.StringIO()
+    if _is_csv(path):
+        csv.writer(text, lineterminator="\n").writerows(lines)
+    else:
+        # a quote that comes first would be taken for CSV's by many readers
+        text.writelines("\t".join(re.sub('^"', r'\\"', cell) for cell in line) + "\n" for line in lines)
+    write_text(path, text.getvalue())
+
+
+def read_table(path: Path | str, columns: Collection[str]) -> list[dict[str, str]]:
+    """Rows of a table as `write_table` writes it. Raises UserError when it is missing, lacks one of `columns`, or a row has too few or many fields."""
+    expected = f"the columns {', '.join(sorted(columns))}"
+    text = _read_text(path, f"; expected a table with {expected}")
+    heading, *rows = [[unescaped(field) for field in line] for line in _fields(path, text)] or [[]]
+    if missing := sorted(set(columns) - set(heading)):
+        raise UserError(f"{path}: expected {expected}; {', '.join(missing)} missing")
+    wrong = next((number for number, row in enumerate(rows, 2) if len(row) != len(heading)), None)
+    if wrong:
+        raise UserError(f"{path}: line {wrong}: {len(rows[wrong - 2])} fields; expected {len(heading)}: {', '.join(heading)}")
+    return [dict(zip(heading, row)) for row in rows]
+
+
+def _fields(path: Path | str, text: str) -> list[list[str]]:
+    if _is_csv(path):
+        return list(csv.reader(io.StringIO(text, newline="")))
+    return [line.removesuffix("\r").split("\t") for line in text.removesuffix("\n").split("\n")]
+
+
+def _is_csv(path: Path | str) -> bool:
+    return Path(path).suffix == ".csv"
+
+
+def escaped(text: str) -> str:
+    """A table's cell for a text: what is not printable as `\\t`, `\\n`, `\\r` or `\\u2028`, a backslash as two."""
+    return re.sub(rf"[\\{UNPRINTABLE}]", lambda found: _escape(found[0]), text)
+
+
+def unescaped(cell: str) -> str:
+    """The text of a table's cell."""
+    known = {short: character for character, short in SHORT_ESCAPES.items()}
+    return re.sub(r'\\(u[0-9a-f]{4}|[tnr"\\])', lambda found: known.get(found[0]) or chr(int(found[1][1:], 16)), cell)
+
+
+def shown(text: Any) -> str:
+    """A name or message as it can be printed on one line: what is not printable as in a table, all else as it is."""
+    return re.sub(f"[{UNPRINTABLE}]", lambda found: _escape(found[0]), str(text))
+
+
+def _escape(character: str) -> str:
+    return SHORT_ESCAPES.get(character) or f"\\u{ord(character):04x}"
 
 
 def refuse_full_disk(error: BaseException) -> None:
@@ -126,13 +195,22 @@ def sha256(path: Path | str) -> str:
     """Hash a file's bytes, or a folder's contents (sidecars and hidden files left out)."""
     path = Path(path)
     if path.is_dir():
-        listing = [(item.relative_to(path).as_posix(), sha256(item)) for item in sorted(path.rglob("*")) if _counts(item, path)]
-        return hash_value(listing)
+        return hash_contents(contents(path))
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def contents(folder: Path | str, hashed: Callable[[Path], str] = sha256) -> dict[str, str]:
+    """The hash of each file in a folder, by its relative path; sidecars and hidden files left out."""
+    return {item.relative_to(folder).as_posix(): hashed(item) for item in sorted(Path(folder).rglob("*")) if _counts(item, Path(folder))}
+
+
+def hash_contents(files: Mapping[str, str]) -> str:
+    """The hash of a folder with these `contents`."""
+    return hash_value(list(files.items()))
 
 
 def _counts(item: Path, folder: Path) -> bool:
@@ -142,29 +220,46 @@ def _counts(item: Path, folder: Path) -> bool:
 
 def hash_value(value: Any) -> str:
     """Hash a JSON-able value, independent of the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(_encoded(json.dumps(value, sort_keys=True, ensure_ascii=False))).hexdigest()
 
 
 def write_sidecar(artifact: Path | str, step: str, inputs: Sequence[Path | str], params: Any = None,
-                  seed: int | None = None, about: Mapping[str, Any] | None = None) -> Path:
+                  seed: int | None = None, about: Mapping[str, Any] | None = None, beside: Sequence[Path | str] = ()) -> Path:
     """Write `<artifact>.made.json`: what this is, what made it, from what.
 
     Args:
-        artifact: the file or folder just written.
+        artifact: the file or folder just written; of a folder each file is recorded as well.
         step: the `ostinato` subcommand that made it.
-        inputs: files or folders it was made from; each is recorded by path and hash.
+        inputs: files or folders it was made from; each is recorded by path and hash, and a folder that has no sidecar of its own file by file.
         params: the parameters of the step, as JSON-able values.
         seed: the seed it was made with, where there is one.
         about: anything else worth knowing (a demo's prompt, the hash of a model).
+        beside: what else the step wrote in the artifact's folder or below, and what has no sidecar of its own.
     """
+    artifact = Path(artifact)
     record = {
-        "artifact": str(artifact), "sha256": sha256(artifact), "step": step, "params": params, "seed": seed,
-        "inputs": [{"path": str(path), "sha256": sha256(path)} for path in inputs],
-        "commit": commit(), "job": os.environ.get("SLURM_JOB_ID"), "about": dict(about or {}),
+        "artifact": str(artifact), **recorded(artifact), "step": step, "params": params, "seed": seed,
+        "inputs": [{"path": str(path), **recorded(path, listed=not sidecar_path(path).is_file())} for path in inputs],
+        "commit": commit(), "command": _command(), "job": os.environ.get("SLURM_JOB_ID"), "about": dict(about or {}),
     }
+    if others := [Path(path) for path in beside if Path(path) != artifact]:
+        record["beside"] = {os.path.relpath(path, artifact.parent): sha256(path) for path in others}
     sidecar = sidecar_path(artifact)
     write_json(sidecar, record)
     return sidecar
+
+
+def recorded(path: Path | str, listed: bool = True) -> dict[str, Any]:
+    """What a sidecar keeps of a file or folder: its hash, and those of a folder's files."""
+    if not Path(path).is_dir():
+        return {"sha256": sha256(path)}
+    files = contents(path)
+    return {"sha256": hash_contents(files)} | ({"files": files} if listed else {})
+
+
+def _command() -> list[str] | None:
+    """The words of the `ostinato` that this process is; None in others, as in a notebook."""
+    return ["ostinato", *sys.argv[1:]] if Path(sys.argv[0]).name in ("ostinato", "cli.py") else None
 
 
 def sidecar_path(artifact: Path | str) -> Path:

@@ -37,9 +37,10 @@ class Etudes(Section):
 class Corpus(Section):
     """Where the music comes from and what is taken of it."""
 
-    folder: str | None = Field(description="folder of recordings (wav, flac, ogg, mp3), searched recursively; null: the embedded corpus")
+    folder: str | None = Field(description="folder of recordings, of any format that FFmpeg reads, searched recursively; null: the embedded corpus")
     min_seconds: Seconds = Field(description="shorter recordings are set aside, seconds")
     silence_db: Annotated[float, Field(lt=0)] = Field(description="recordings whose loudest second stays below this RMS level are silent, dBFS")
+    max_damage: Share = Field(description="recordings of which a larger share cannot be decoded, or is missing at the end, are set aside")
     shards: Positive = Field(description="number of shards; songs go to them by a hash")
     split: Split
     etudes: Etudes
@@ -249,6 +250,8 @@ def _read_yaml(path: Path | str) -> Any:
         raise ParamsError(f"{path}: no such file") from None
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it so") from None
 
 
 def _validate(model: type[Section], values: Any, where: str, prefix: str = "") -> Any:

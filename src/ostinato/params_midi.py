@@ -19,15 +19,20 @@ class Pieces(Section):
     split: Split
 
 
-class Tokens(Section):
+class Words(Section):
+    """What notes can have words for."""
+
+    pitches: tuple[Annotated[int, Field(ge=0, le=127)], Annotated[int, Field(ge=0, le=127)]] = Field(description="lowest and highest pitch, MIDI numbers")
+    programs: bool = Field(description="words for instruments; without, all is piano and drums are left out")
+
+
+class Tokens(Words):
     """MidiTok's TSD."""
 
     clock: Literal["seconds", "beats"] = Field(description="seconds: the piece as it sounds; beats: the file's own, with its tempos as words")
     resolution: list[tuple[Positive, Positive]] = Field(min_length=1, description="[up to so many beats, steps a beat]; with clock seconds a beat is 0.5 s")
-    pitches: tuple[Annotated[int, Field(ge=0, le=127)], Annotated[int, Field(ge=0, le=127)]] = Field(description="lowest and highest pitch, MIDI numbers")
     velocities: Annotated[int, Field(ge=1, le=127)] = Field(description="steps of loudness")
     pedal: bool = Field(description="words for the sustain pedal")
-    programs: bool = Field(description="words for instruments; without, all is piano and drums are left out")
     chords: bool = Field(description="words for chords")
     rests: bool = Field(description="words for rests")
     time_signatures: bool = Field(description="words for metres")

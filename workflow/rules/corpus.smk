@@ -18,7 +18,7 @@ rule etudes:
 
 rule check:
     input:
-        songs=lambda wildcards: SONGS or "results/corpus/etudes",
+        songs=lambda wildcards: watched(SONGS) if FOLDER else "results/corpus/etudes",
         code=sources("check"),
     output:
         shards=expand("results/corpus/shards/{shard}.jsonl", shard=SHARDS),
@@ -26,6 +26,7 @@ rule check:
     params:
         section=section("corpus"),
         folder=lambda wildcards: FOLDER or "results/corpus/etudes/audio",
+        others=others(SONGS),
     log:
         "results/logs/check.log",
     benchmark:
@@ -35,4 +36,4 @@ rule check:
     message:
         "Decode every recording, set aside what cannot be used"
     shell:
-        "OMP_NUM_THREADS=1 logged {log} ostinato check --params {params.section:q} --folder {params.folder:q} --out results/corpus"
+        "OMP_NUM_THREADS=1 logged {log} ostinato check --params {params.section:q} --folder={params.folder:q} --out results/corpus"

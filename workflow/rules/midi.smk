@@ -19,14 +19,16 @@ rule scores:
 
 rule pieces:
     input:
-        midi=lambda wildcards: MIDI_FILES or "results/midi/scores",
+        midi=lambda wildcards: watched(MIDI_FILES) if MIDI_FOLDER else "results/midi/scores",
         code=sources("pieces"),
     output:
         pieces="results/midi/pieces.jsonl",
         set_aside="results/midi/set_aside.tsv",
     params:
         section=midi("pieces"),
+        words=lambda wildcards: json.dumps(PARAMS.midi.tokens.model_dump(include={"pitches", "programs"}), sort_keys=True),
         folder=lambda wildcards: MIDI_FOLDER or "results/midi/scores",
+        others=others(MIDI_FILES),
     log:
         "results/logs/midi/pieces.log",
     benchmark:
@@ -35,7 +37,7 @@ rule pieces:
     message:
         "Read every MIDI file, set aside what cannot be used, split by composition"
     shell:
-        "OMP_NUM_THREADS=1 logged {log} ostinato pieces --params {params.section:q} --folder {params.folder:q} --out results/midi"
+        "OMP_NUM_THREADS=1 logged {log} ostinato pieces --params {params.section:q} --words {params.words:q} --folder={params.folder:q} --out results/midi"
 
 
 rule tokens:
@@ -146,7 +148,7 @@ rule compositions:
     input:
         models=expand("results/midi/models/{name}/state_dict.bin", name=MIDI_MODELS),
         pieces="results/midi/pieces.jsonl",
-        midi=lambda wildcards: [] if MIDI_FILES else "results/midi/scores",
+        midi=lambda wildcards: [] if MIDI_FOLDER else "results/midi/scores",
         code=sources("compositions"),
     output:
         directory("results/midi/demos"),
@@ -167,7 +169,7 @@ rule judge_midi:
     input:
         model="results/midi/models/pretrained/state_dict.bin",
         pieces="results/midi/pieces.jsonl",
-        midi=lambda wildcards: [] if MIDI_FILES else "results/midi/scores",
+        midi=lambda wildcards: [] if MIDI_FOLDER else "results/midi/scores",
         demos="results/midi/demos",
         code=sources("judge-midi"),
     output:

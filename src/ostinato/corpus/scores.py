@@ -8,8 +8,6 @@ then often wrongly. Scores that cannot be read, or have other than the voices ex
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import os
 import re
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import UserError, atomic, write_set_aside, write_sidecar, write_text
+from ostinato.files import UserError, atomic, write_set_aside, write_sidecar, write_table
 from ostinato.midi import Piece, write_midi
 from ostinato.params import part
 from ostinato.params_midi import Pieces
@@ -83,9 +81,7 @@ def run(args: argparse.Namespace) -> None:
         rows, aside = [result for result in results if len(result) == len(COLUMNS)], [result for result in results if len(result) == 3]
         if not rows:
             raise UserError(f"music21: none of {len(chosen)} of its scores could be read; the first: {' '.join(aside[0])}")
-        table = io.StringIO()
-        csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
-        write_text(folder / "metadata.csv", table.getvalue())
+        write_table(folder / "metadata.csv", COLUMNS, rows)
         write_set_aside(folder / "set_aside.tsv", aside)
     write_sidecar(args.out, "scores-to-midi", [], {"per_collection": params.per_collection})
     print(f"{len(rows)} scores in {args.out}; {len(aside)} left out")

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
     empty = [split for split in ("train", "valid") if not rows[split]]
     if empty:
         found = ", ".join(f"{len(rows[split])} {split}" for split in SPLITS)
-        raise UserError(f"{args.out}: no segments for {' and '.join(empty)} (found {found}); bring more songs, or raise corpus.split, "
+        raise UserError(f"{args.out}: no segments for {' and '.join(empty)} (found {found}); bring more songs, or change the shares in corpus.split, "
                         "or widen segments.min_seconds and max_seconds; left_out.tsv in the segment folders names the songs that were not cut")
     for split in SPLITS:
         path = args.out / split / "data.jsonl.gz"

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from ostinato.corpus.levels import Levels
 from ostinato.corpus.recordings import read
 from ostinato.dataset.cuts import bars_between, confidence, cut
 from ostinato.dataset.prompts import Prompt, draw_phrasing, is_instrument
-from ostinato.files import atomic, hash_value, read_jsonl, write_json, write_sidecar, write_text
+from ostinato.files import atomic, hash_value, read_jsonl, write_json, write_sidecar, write_table, write_text
 from ostinato.listen import jamsfile
 from ostinato.listen.key import key_at
 from ostinato.params import Segments, section
@@ -48,8 +49,8 @@ def run(args: argparse.Namespace) -> None:
         for song in songs:
             left_out += [(song, row) for row in write_segments(song, args.listened / f"{song['id']}.jams", folder, params)]
         count = len(list(folder.glob("*.flac")))
-        rows = "".join(f"{song['id']}\t{song['path']}\t{start:.2f}\t{end:.2f}\t{reason}\n" for song, (start, end, reason) in left_out)
-        write_text(folder / "left_out.tsv", "id\tpath\tstart\tend\treason\n" + rows)
+        rows = [(song["id"], song["path"], f"{start:.2f}", f"{end:.2f}", reason) for song, (start, end, reason) in left_out]
+        write_table(folder / "left_out.tsv", ("id", "path", "start", "end", "reason"), rows)
     for song, (start, end, reason) in left_out:
         if (start, end) == (0.0, song["duration"]):
             log.warning("%s: %s", song["path"], reason)
@@ -66,7 +67,8 @@ def write_segments(song: dict[str, Any], jams: Path, folder: Path, params: Segme
     pieces = cut(heard.downbeats, heard.chords, heard.sections, [time for time, _ in heard.cadences], duration, params)
     if not pieces:
         return [(0.0, duration, f"no stretch of {params.min_seconds:g}-{params.max_seconds:g} s begins and ends where the music breaks")]
-    samples, rate = read(song["path"], sample_rate=params.sample_rate, mono=True)
+    samples, rate = read(song["path"], sample_rate=params.sample_rate, mono=True, levels=Levels.of(song))
+    samples = samples / max(1.0, np.abs(samples).max())  # nothing is clipped; all segments of a song are as loud as they were beside each other
     left_out = between(pieces, duration)
     for number, (start, end) in enumerate(pieces):
         trust = confidence(start, end, heard.chords, heard.confidences)

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     trained = {ear: read_json(args.ears / ear / "summary.json") for ear in ("labeller", "judge", "instruments")}
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     write_text(args.out, environment.get_template("card.md.j2").render(scores=scores, params=params, trained=trained, metrics=METRICS))
-    write_sidecar(args.out, "card", [args.ears / f"{ear}.safetensors" for ear in trained], params.model_dump(), params.evaluation.seed)
+    write_sidecar(args.out, "card", [args.ears / f"{ear}.safetensors" for ear in trained], params.model_dump(), params.evaluation.seed, beside=[args.scores])
     print(f"{args.out}: majmin {scores['labeller']['majmin']:.1f} (labeller), {scores['judge']['majmin']:.1f} (judge)")
 
 

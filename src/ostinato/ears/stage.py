@@ -31,9 +31,9 @@ def run(args: argparse.Namespace) -> None:
     folder, weights = Path(config["folder"]), f"{args.ear}.safetensors"
     with atomic(args.out / weights) as path:
         shutil.copyfile(folder / weights, path)
-    deliver(folder, args.out / args.ear, ["events.jsonl"])
+    copied = deliver(folder, args.out / args.ear, ["events.jsonl"])
     public = {key: config[key] for key in ("name", "plan", "signature")}
-    write_sidecar(args.out / weights, "ear", [args.drills], public, config["loop"]["seed"])
+    write_sidecar(args.out / weights, "ear", [args.drills], public, config["loop"]["seed"], beside=copied)
 
 
 def configuration(args: argparse.Namespace) -> dict[str, Any]:

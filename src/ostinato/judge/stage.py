@@ -135,7 +135,7 @@ def _read_demo(path: Path) -> Demo:
 def training_progressions(manifest: Path) -> Iterator[list[Triad]]:
     """The triads in order of each training segment, from the side files beside the manifest's audio."""
     try:
-        rows = [json.loads(line) for line in gzip.decompress(manifest.read_bytes()).decode().splitlines()]
+        rows = [json.loads(line) for line in gzip.decompress(manifest.read_bytes()).decode().split("\n") if line]
     except (gzip.BadGzipFile, EOFError, json.JSONDecodeError) as error:
         raise UserError(f"{manifest}: not a gzipped JSON-lines manifest ({error})") from None
     for row in rows:

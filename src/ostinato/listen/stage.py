@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.corpus.recordings import read_lab
-from ostinato.files import UserError, atomic, read_jsonl, write_sidecar, write_text
+from ostinato.files import UserError, atomic, read_jsonl, write_sidecar, write_table
 from ostinato.listen import jamsfile
 from ostinato.listen.chords import Interval
 from ostinato.listen.hear import Heard, hear_file
@@ -40,8 +40,7 @@ def run(args: argparse.Namespace) -> None:
                 listen(song, folder / f"{song['id']}.jams", params)
             except (UserError, ValueError, ArithmeticError, RuntimeError) as error:  # one song must not stop a thousand
                 failed.append((song, " ".join(f"{type(error).__name__}: {error}".split())))
-        rows = "".join(f"{song['id']}\t{song['path']}\t{reason}\n" for song, reason in failed)
-        write_text(folder / "failed.tsv", "id\tpath\treason\n" + rows)
+        write_table(folder / "failed.tsv", ("id", "path", "reason"), [(song["id"], song["path"], reason) for song, reason in failed])
     for song, reason in failed:
         log.warning("%s: %s", song["path"], reason)
     write_sidecar(args.out, "listen", [args.songs, *(Path(song["path"]) for song in songs)], params.model_dump())

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ostinato import options
+from ostinato.corpus.midi_files import one
 from ostinato.files import UserError, atomic, write_sidecar
 
 if TYPE_CHECKING:
@@ -121,16 +125,28 @@ def kind(args: argparse.Namespace) -> str:
 
 def compose(args: argparse.Namespace, model: Any, wish: Any, melody: Piece | None, how: Any) -> Composition:
     """What a command line asks for."""
+    from ostinato.dataset.tokens_stage import encode
     from ostinato.lm.compose import Composition, accompany, go_on, infill, sample
-    from ostinato.midi import read_midi
+    from ostinato.lm.midi_model import TOKENIZER_FILE
 
     if melody is not None:
         return accompany(model, wish, melody, how, args.seed, args.particles)
     if args.go_on:
-        return go_on(model, wish, model.tokenizer.encode_file(args.go_on), args.seconds, how, args.seed)
+        words = one(partial(encode, args.model / TOKENIZER_FILE), args.go_on)
+        return go_on(model, wish, words.astype(np.int64), args.seconds, how, args.seed)
     if args.infill:
-        return infill(model, wish, read_midi(args.infill), tuple(args.gap), how, args.seed, args.particles)
+        return infill(model, wish, read_said(args.infill, model.tokenizer), tuple(args.gap), how, args.seed, args.particles)
     return Composition(sample(model, [wish], args.seconds, how, args.seed)[0])
+
+
+def read_said(path: Path, tokenizer: Any) -> Piece:
+    """A MIDI file. Raises UserError where it cannot be read, or none of its notes has a word."""
+    from ostinato.midi import read_midi
+
+    piece = one(read_midi, path)
+    if not tokenizer.says(piece):
+        raise UserError(f"{path}: none of its notes has a word in the model's vocabulary")
+    return piece
 
 
 def read_wish(args: argparse.Namespace) -> Any:
@@ -163,7 +179,7 @@ def read_melody(source: str) -> tuple[Piece, str | None]:
 
         piece = melody(source)
     else:
-        piece = read_midi(source)
+        piece = one(read_midi, source)
     top, left_out, shortened = skyline(piece)
     changes = ((left_out, "left out that lie under others"), (shortened, "shortened"))
     done = [f"{number} of {len(piece.notes)} notes {what}" for number, what in changes if number]

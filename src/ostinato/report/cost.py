@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ostinato.files import UserError, read_json, read_jsonl, write_sidecar, write_text
+from ostinato.files import UserError, read_json, read_jsonl, write_sidecar, write_table
 from ostinato.report import sacct
 
 COLUMNS = ("kind", "rule", "wildcards", "job_id", "cluster", "node", "state", "wait_s", "wall_s", "cpu_hours", "allocated_cpu_hours", "gpu_hours",
@@ -66,11 +65,7 @@ def run(args: argparse.Namespace) -> None:
     benchmarks = find_benchmarks(args.benchmarks, args.rules)
     models = [folder for folder in args.models if (folder / "summary.json").is_file()]
     rows = collect(benchmarks, find_jobs(args.logs), training_jobs(models))
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(args.out, stream.getvalue())
+    write_table(args.out, COLUMNS, [[row[name] for name in COLUMNS] for row in rows])
     write_sidecar(args.out, "cost", [*benchmarks, *(folder / "summary.json" for folder in models)])
     print(f"{args.out}: {len(rows)} jobs")
 

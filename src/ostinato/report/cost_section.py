@@ -5,12 +5,11 @@ A column that no job has a value in (waits, requests and GPUs without Slurm) is 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ostinato.files import UserError
+from ostinato.files import read_table
 from ostinato.report.cost import COLUMNS
 
 #: A request of more than this many times the peak is waste; a peak of more than this share of the request is a risk.
@@ -71,15 +70,8 @@ def content(path: Path) -> dict[str, Any]:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of the table, numbers as numbers, None for what is empty. Raises UserError when it is not there or is another table."""
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            lines = csv.DictReader(stream)
-            rows, names = list(lines), lines.fieldnames or []
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; `ostinato cost` writes it") from None
-    if missing := [name for name in COLUMNS if name not in names]:
-        raise UserError(f"{path}: expected the columns of `ostinato cost`; {', '.join(missing)} missing")
+    """The rows of the table, numbers as numbers, None for what is empty. Raises UserError when it is not there or is another table than `ostinato cost` writes."""
+    rows = read_table(path, COLUMNS)
     numbers = (*SUMS, "requested_gb", "peak_gb", "share")
     return [row | {name: float(row[name]) if row[name] else None for name in numbers} for row in rows]
 

@@ -5,18 +5,21 @@ nobody made: the raw files. A file without a sidecar of its own is traced throug
 weights through the model's folder), a folder without one through the artifacts inside. Each path is visited and hashed once, so that
 hundreds of songs behind dozens of clips stay a graph, not a tree of copies. `state` compares the recorded hash with the present one:
 `same`, `changed` (since it was used) or `missing`.
+
+Paths in sidecars are relative to the project; `home` finds it from an artifact, so that one can ask from any folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import SIDECAR, UserError, read_json, sha256, sidecar_path
+from ostinato.files import SIDECAR, UserError, contents, hash_contents, read_json, sha256, shown, sidecar_path
 
 #: More inputs alike than this are summed up in one line.
 ALIKE = 3
@@ -44,30 +47,50 @@ class Edge:
 
 
 class Walker:
-    """Walks with a memory: a path is read and hashed once, however many artifacts come from it."""
+    """Walks with a memory: a path is read and hashed once, however many artifacts come from it. Paths are relative to `project`."""
 
-    def __init__(self) -> None:
+    def __init__(self, project: Path | str = "") -> None:
+        self.project = Path(project)
         self._nodes: dict[str, Node] = {}
+        self._hashes: dict[Path, str] = {}
+        self._contents: dict[Path, dict[str, str]] = {}
 
     def walk(self, path: Path | str) -> Node:
-        """The node of `path` with everything it was made from. Paths in sidecars are relative to the present folder."""
+        """The node of `path` with everything it was made from."""
         name = str(path)
         if name not in self._nodes:
-            present = sha256(name) if Path(name).exists() else None
+            present = self.sha256(name)
             node = self._nodes[name] = Node(name, "raw", present, _state(None, present))
             self._trace(node)
         return self._nodes[name]
 
+    def sha256(self, name: str) -> str | None:
+        """The present hash of a file or folder; None where there is none."""
+        path = self.project / name
+        return hash_contents(self.contents(name)) if path.is_dir() else self._hash(path) if path.exists() else None
+
+    def contents(self, name: str) -> dict[str, str]:
+        """The present hash of each file in a folder, by its relative path."""
+        path = self.project / name
+        if path not in self._contents:
+            self._contents[path] = contents(path, self._hash)
+        return self._contents[path]
+
+    def _hash(self, path: Path) -> str:
+        if path not in self._hashes:
+            self._hashes[path] = sha256(path)
+        return self._hashes[path]
+
     def _trace(self, node: Node) -> None:
-        maker = _maker(Path(node.path))
+        maker = _maker(self.project, node.path)
         if maker is None:
-            inside = _artifacts_inside(Path(node.path))
+            inside = _artifacts_inside(self.project, node.path)
             node.step = "folder" if inside else "raw"
             node.inputs = [self._edge({"path": item}) for item in inside]
         else:
-            node.record = _record(maker)
+            node.record = record(maker)
             node.step = str(node.record.get("step", "?"))
-            if maker == sidecar_path(node.path):
+            if maker == sidecar_path(self.project / node.path):
                 node.state = _state(node.record.get("sha256"), node.sha256)
             node.inputs = [self._edge(given) for given in node.record["inputs"]]
 
@@ -80,7 +103,33 @@ def walk(path: Path | str) -> Node:
     """Follow the sidecars from `path` back to the raw files. Raises UserError when neither it nor its sidecar exists."""
     if not Path(path).exists() and not sidecar_path(path).exists():
         raise UserError(f"{path}: no such file or folder, so it has no lineage")
-    return Walker().walk(path)
+    project = home(path)
+    return Walker(project).walk(within(path, project))
+
+
+def home(path: Path | str) -> Path:
+    """The project that an artifact lies in; Path() where that is the present folder.
+
+    It is what is left of the artifact's place when the path in its sidecar, or in that of a folder above, is taken from its end; without such, the nearest
+    folder above with a Snakefile, or the present folder.
+    """
+    place = Path(os.path.abspath(path))
+    accounting = (item for item in (place, *place.parents) if item.name and sidecar_path(item).is_file())
+    project = next((folder for item in accounting if (folder := _left_of(item))), None)
+    project = project or next((folder for folder in (place, *place.parents) if (folder / "Snakefile").is_file()), Path.cwd())
+    return Path() if project == Path.cwd() else project
+
+
+def _left_of(artifact: Path) -> Path | None:
+    """What is left of an artifact's place without the path in its sidecar; None where it was moved since, or made from elsewhere."""
+    parts = Path(str(record(sidecar_path(artifact)).get("artifact", "/"))).parts
+    return Path(*artifact.parts[:-len(parts)]) if parts[:1] != ("/",) and artifact.parts[-len(parts):] == parts else None
+
+
+def within(path: Path | str, project: Path) -> str:
+    """A path as sidecars name it: relative to the project where it lies in that, else as it is."""
+    place, project = Path(os.path.abspath(path)), Path(os.path.abspath(project))
+    return str(place.relative_to(project)) if place.is_relative_to(project) else str(path)
 
 
 def _state(recorded: str | None, present: str | None) -> str:
@@ -91,28 +140,35 @@ def _state(recorded: str | None, present: str | None) -> str:
     return "same" if recorded == present else "changed"
 
 
-def _maker(path: Path) -> Path | None:
-    """The sidecar that accounts for `path`: its own, or that of the nearest folder above."""
+def _maker(project: Path, name: str) -> Path | None:
+    """The sidecar that accounts for a path: its own, or that of the nearest folder above."""
+    path = Path(name)
     folders = [folder for folder in path.parents if folder.name]
-    return next((sidecar_path(item) for item in (path, *folders) if item.name and sidecar_path(item).is_file()), None)
+    return next((sidecar_path(project / item) for item in (path, *folders) if item.name and sidecar_path(project / item).is_file()), None)
 
 
-def _artifacts_inside(path: Path) -> list[str]:
+def _artifacts_inside(project: Path, name: str) -> list[str]:
     """The outermost artifacts in a folder that has no sidecar itself."""
     found: dict[Path, None] = {}
-    for sidecar in sorted(path.rglob(f"*{SIDECAR}")) if path.is_dir() else []:
-        artifact = sidecar.with_name(sidecar.name.removesuffix(SIDECAR))
+    for artifact in artifacts(project / name):
         if found.keys().isdisjoint(artifact.parents):
             found[artifact] = None
-    return [str(artifact) for artifact in found]
+    return [str(Path(name) / artifact.relative_to(project / name)) for artifact in found]
 
 
-def _record(sidecar: Path) -> dict[str, Any]:
-    record = read_json(sidecar)
-    inputs = record.get("inputs") if isinstance(record, dict) else None
-    if not isinstance(inputs, list) or not all(isinstance(given, dict) and "path" in given for given in inputs):
+def artifacts(folder: Path) -> list[Path]:
+    """What has a sidecar in a folder, sorted, whether it is there or not."""
+    sidecars = sorted(folder.rglob(f"*{SIDECAR}")) if folder.is_dir() else []
+    return [sidecar.with_name(sidecar.name.removesuffix(SIDECAR)) for sidecar in sidecars]
+
+
+def record(sidecar: Path) -> dict[str, Any]:
+    """What a sidecar says. Raises UserError when it is none."""
+    found = read_json(sidecar)
+    inputs = found.get("inputs") if isinstance(found, dict) else None
+    if not isinstance(inputs, list) or not all(isinstance(given, dict) and isinstance(given.get("path"), str) for given in inputs):
         raise UserError(f"{sidecar}: no sidecar; expected a JSON object with `inputs`, a list of {{path, sha256}}")
-    return record
+    return found
 
 
 def reachable(root: Node) -> Iterator[Node]:
@@ -131,9 +187,9 @@ def reachable(root: Node) -> Iterator[Node]:
 
 def troubles(root: Node) -> list[str]:
     """One line for each input that is not what it was, sorted."""
-    lines = {f"{edge.node.path}: {_WORDS[edge.state]}" for node in reachable(root) for edge in node.inputs if edge.state in _WORDS}
+    lines = {f"{shown(edge.node.path)}: {_WORDS[edge.state]}" for node in reachable(root) for edge in node.inputs if edge.state in _WORDS}
     if root.state in _WORDS:
-        lines.add(f"{root.path}: {_WORDS[root.state]}")
+        lines.add(f"{shown(root.path)}: {_WORDS[root.state]}")
     return sorted(lines)
 
 
@@ -193,7 +249,7 @@ def _line(group: list[Edge]) -> str:
     place = node.path if len(group) == 1 else f"{Path(node.path).parent}/*{Path(node.path).suffix} ({len(group)} of them)"
     seed = f", seed {node.record['seed']}" if node.record.get("seed") is not None and len(group) == 1 else ""
     trouble = f"  !! {_WORDS[first.state]}" if first.state in _WORDS else ""
-    return f"{place}  [{node.step}{seed}]{trouble}"
+    return f"{shown(place)}  [{node.step}{seed}]{trouble}"
 
 
 def as_json(root: Node) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def _import(params: Track, revision: Revision) -> dict[str, Any]:
     parent = find(client, experiment, key) or create(client, experiment, key, f"revision {key[:8]}", provenance(), None)
     children = {child: import_run(client, experiment, child, run, provenance(), parent) for child, run in revision.runs.items()}
     named = {name: children[child] for child, run in revision.runs.items() for name in run["names"]}
-    if COMPLETE not in client.get_run(parent).data.tags:
+    if COMPLETE not in client.get_run(parent).data.tags or not client.list_artifacts(parent):  # its folder may have been deleted
         _import_revision(client, parent, revision, {f"ostinato.run.{name}": child for name, child in named.items()})
     return {"uri": params.uri, "experiment": params.experiment, "key": key, "parent": parent, "runs": named}
 

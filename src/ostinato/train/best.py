@@ -23,10 +23,12 @@ def run(args: argparse.Namespace) -> None:
     """Copy the best model and list the sweep in its summary."""
     losses = {folder: read_json(folder / "summary.json")["valid_loss"] for folder in args.models}
     best = min(losses, key=lambda folder: (losses[folder], str(folder)))
-    for name in sorted(BESIDE & {path.name for path in best.iterdir()}):
+    names = sorted(BESIDE & {path.name for path in best.iterdir()})
+    for name in names:
         with atomic(args.out / name) as path:
             shutil.copyfile(best / name, path)
     sweep = {folder.name: loss for folder, loss in losses.items()}
     write_json(args.out / "summary.json", read_json(best / "summary.json") | {"chosen": best.name, "sweep": sweep})
-    write_sidecar(args.out / "state_dict.bin", "best", [folder / "state_dict.bin" for folder in args.models], about={"chosen": best.name})
+    write_sidecar(args.out / LM_FILE, "best", [folder / LM_FILE for folder in args.models], about={"chosen": best.name},
+                  beside=[args.out / name for name in (*names, "summary.json")])
     print(f"{best.name}: validation loss {losses[best]:.3f} nats per code, best of {len(losses)}")

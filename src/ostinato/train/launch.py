@@ -158,7 +158,7 @@ def launch(work: Sequence[TrainJob], params: Launch) -> None:
         log.warning("cancelled %s", ", ".join(f"job {job.id}" for job in running) or "nothing: no job was submitted yet")
         raise
     if failures := [run.failure for run in runs if run.failure]:
-        raise UserError("\n".join(failures))
+        raise UserError(*(line for failure in failures for line in failure.split("\n")))
 
 
 def each_run(names: Sequence[str], plans: Sequence[str], outs: Sequence[Path]) -> list[tuple[str, str]]:
@@ -246,9 +246,10 @@ def _print_from(path: Path, position: int, prefix: str) -> int:
     return position
 
 
-def deliver(folder: Path, out: Path, names: Sequence[str]) -> None:
-    """Copy what a finished run made to where the next rules look for it, with its summary."""
+def deliver(folder: Path, out: Path, names: Sequence[str]) -> list[Path]:
+    """Copy what a finished run made to where the next rules look for it, with its summary; returns what it wrote."""
     for name in names:
         with atomic(out / name) as path:
             shutil.copytree(folder / name, path) if (folder / name).is_dir() else shutil.copyfile(folder / name, path)
     write_json(out / "summary.json", read_json(folder / "done.json") | read_json(folder / "run.json") | {"job": read_json(folder / "job.json")})
+    return [out / name for name in (*names, "summary.json")]

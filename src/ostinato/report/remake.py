@@ -1,0 +1,50 @@
+"""Which command makes an artifact anew, as one would type it in the project.
+
+What rules of the pipeline make, Snakemake makes: it must be forced, since it asks whether an output is there, not whether it is whole, and takes a folder with
+one file missing for the folder. A rule's output is the artifact, or for clips and compositions the folder they lie in. Everything else was made by hand, by
+the command that its sidecar keeps.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ostinato.files import read_json
+
+RESULTS = "results"
+#: What the last run of Snakemake was started with (workflow/common.smk writes it).
+LAST_RUN = f"{RESULTS}/logs/run.json"
+#: Steps whose artifacts lie in the folder that their rule makes.
+IN_FOLDERS = ("demos", "ceiling", "compositions")
+#: Steps that no rule takes.
+BY_HAND = ("generate", "compose", "export", "melody")
+
+
+def target(name: str, step: str) -> str | None:
+    """The output of a rule that an artifact is or lies in; None where it was made by hand."""
+    if PurePosixPath(name).parts[:1] != (RESULTS,) or step in BY_HAND:
+        return None
+    return str(PurePosixPath(name).parent) if step in IN_FOLDERS else name
+
+
+def by_snakemake(targets: Iterable[str], project: Path, how: str) -> str:
+    """Snakemake's command for targets, with the configuration of its last run; a --configfile takes all words after it for files, and so comes last.
+
+    `how` is --force, these targets alone, or --forcerun, with all that comes of them.
+    """
+    last = project / LAST_RUN
+    run = read_json(last) if last.is_file() else {}
+    words = ["snakemake", *([how, *targets] if how == "--forcerun" else [*targets, how]), "--profile", run.get("profile", "cluster/local")]
+    words += ["--configfile", *run["configfiles"]] if run.get("configfiles") else []
+    words += ["--config", *(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in run["config"].items())] if run.get("config") else []
+    return shlex.join(words)
+
+
+def by_hand(record: dict[str, Any]) -> str:
+    """The command that a sidecar keeps. Sidecars of earlier versions keep none."""
+    words = record.get("command")
+    return shlex.join(words) if words else f"ostinato {record.get('step', '?')} (its sidecar keeps no command; it has the parameters)"
