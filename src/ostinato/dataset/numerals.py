@@ -1,7 +1,8 @@
-"""Roman numerals as prompts have them: chords said by their degree in a key, with figured bass (Piston, *Harmony*) or a lead sheet's suffix.
+"""Roman numerals as prompts have them: chords said by their degree in a key.
 
-`I V vi IV`, `ii65`, `V7/ii`, `bVII`, `viio7`, `Imaj7`, `I/3`. Small letters are minor. In minor the degrees are those of the natural scale, but for what everybody
-means by it: a diminished vii stands on the leading note, a diminished vi on the raised sixth, and bIII, bVI and bVII are III, VI and VII. `theory.roman` writes them.
+They have figured bass (Piston, *Harmony*: I6 is I over its third) or a lead sheet's suffix: `ii65`, `V7/ii`, `bVII`, `viio7`, `Imaj7`, `I/3`. Small letters are
+minor. In minor the degrees are those of the natural scale, but for what everybody means: a diminished vii stands on the leading note, a diminished vi on the
+raised sixth, and bIII, bVI and bVII are III, VI and VII. `theory.roman` writes numerals.
 """
 
 from __future__ import annotations

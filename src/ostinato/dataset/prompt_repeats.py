@@ -158,7 +158,8 @@ class Bars:
 
     def _ambiguous(self, number: int, bars: Sequence[Bar]) -> Refusal:
         number = min(number, 8)
-        return Refusal(f"{number} times what? The last chord, or all of them", say(self.words, [*bars[:-1], *[bars[-1]] * number]), say(self.words, list(bars) * number))
+        return Refusal(f"{number} times what? The last chord, or all of them", say(self.words, [*bars[:-1], *[bars[-1]] * number]),
+                       say(self.words, list(bars) * number))
 
     def _without_strokes(self, tokens: Sequence[Token]) -> list[Token]:
         """`C / / / G / / /`: strokes that count the beats of a bar say nothing new; one between two chords may be a slash chord."""
@@ -171,4 +172,5 @@ class Bars:
         pairs = ["/".join(names[place : place + 2]) for place in range(0, len(names), 2)]
         if set(map(len, runs[:-1])) == {1} and (len(names) % 2 or not all(named(pair) for pair in pairs)):
             return [token for token in tokens if token.kind != "slash"]
-        raise Refusal("a stroke with blanks around it may be a slash chord or a border", say(self.words, [(pair,) for pair in pairs]), say(self.words, [(name,) for name in names]))
+        raise Refusal("a stroke with blanks around it may be a slash chord or a border", say(self.words, [(pair,) for pair in pairs]),
+                      say(self.words, [(name,) for name in names]))

@@ -1,7 +1,7 @@
 """The words of a prompt: free text to tokens, each a piece of harmony, of its order, or a free word.
 
-What people type is made plain first (unicode signs, quotes, full-width letters; `B flat`, `in the key of G`, `90 bpm`), then cut into words, and each word is one
-of `Kind`. Whether a word such as `a`, `A` or `i` is harmony or English depends on what follows, and is decided from the end to the beginning.
+What is left of the text when its phrases are set aside (see prompt_phrases) is cut into words, and each word is one of `Kind`. Whether a word such as `a`,
+`A` or `i` is harmony or English depends on what follows, and is decided from the end to the beginning.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from ostinato.dataset.prompt_phrases import MARK, NOTE, SMALL_NOTE, Kind, Token,
 from ostinato.theory import ChordError, Reading, read
 
 #: What may stand between chords without a meaning of its own.
-JOINTS = {"followed", "by", "then", "and", "to", "next", "finally", "playing", "plays", "chords", "chord", "the", "in", "bars", "bar", "|", "&", "+", "progression",
-          "from", "of", "back", "into", "play", "played", "goes", "going", "changes", "changing", "after", "that", "first", "lastly", "start", "starting", "end", "ending",
-          "ends", "triad", "triads", "repeat", "repeated", "loop", "looped", "resolving", "resolves", "moving", "moves", "leading", "an", "sequence", "over", "as"}
+JOINTS = set("""followed by then and to next finally playing plays chords chord the in bars bar | & + progression from of back into play played goes going
+    changes changing after that first lastly start starting end ending ends triad triads repeat repeated loop looped resolving resolves moving moves leading an
+    sequence over as""".split())
 #: Longer words are no chords.
 LONGEST = 64
 #: What joins an instrument to the chords before it.
@@ -29,12 +29,11 @@ MOST_WORDS = 6
 #: Words that say what comes, with a colon: `chords: C G`.
 LABELS = {"instrument", "instruments", "chord", "chords", "prompt", "progression", "harmony", "play", "music"}
 #: Words that go on from a root: `C major 7`, `F half diminished`.
-_QUALITY = {"major": "maj", "minor": "min", "maj": "maj", "min": "min", "m": "m", "dim": "dim", "diminished": "dim", "aug": "aug", "augmented": "aug", "sus": "sus",
-            "suspended": "sus", "dominant": "", "dom": "", "add": "add", "added": "add", "power": "5", "half": "h", "half-diminished": "hdim", "sixth": "6",
-            "seventh": "7", "ninth": "9", "eleventh": "11", "thirteenth": "13", "fourth": "4", "second": "2", "6th": "6", "7th": "7", "9th": "9", "11th": "11",
-            "13th": "13", "4th": "4", "2nd": "2", "6": "6", "7": "7", "9": "9", "11": "11", "13": "13", "sus2": "sus2", "sus4": "sus4", "maj7": "maj7",
-            "min7": "min7", "m7": "m7", "dim7": "dim7", "add9": "add9", "b5": "b5", "#5": "#5", "b9": "b9", "#9": "#9", "#11": "#11", "b13": "b13",
-            "maj9": "maj9", "min9": "min9", "mi": "min", "M": "maj", "M7": "maj7", "M9": "maj9", "7sus4": "7sus4", "dur": "-Dur", "moll": "-Moll"}
+QUALITY = {"major": "maj", "minor": "min", "mi": "min", "diminished": "dim", "augmented": "aug", "suspended": "sus", "dominant": "", "dom": "", "added": "add",
+           "power": "5", "half": "h", "half-diminished": "hdim", "second": "2", "2nd": "2", "fourth": "4", "4th": "4", "sixth": "6", "6th": "6", "seventh": "7",
+           "7th": "7", "ninth": "9", "9th": "9", "eleventh": "11", "11th": "11", "thirteenth": "13", "13th": "13", "M": "maj", "M7": "maj7", "M9": "maj9",
+           "dur": "-Dur", "moll": "-Moll",
+           **{word: word for word in "maj min m dim aug sus add sus2 sus4 7sus4 maj7 min7 m7 dim7 maj9 min9 add9 6 7 9 11 13 b5 #5 b9 #9 #11 b13".split()}}
 _ALTERATION = re.compile(r"\s*(?:(?:b|#|add|no|omit|sus|maj)?\d{1,2}|[\s,])+\s*")
 #: `piano:C`, `C*4` and `2xC` in one word.
 _GLUED = re.compile(r"([A-Za-z-]{3,})[:=/](.+)|(.+?)[x×*](\d{1,4}),?|(\d{1,4})[x×](.+)")
@@ -113,8 +112,8 @@ def _name(root: str, words: list[str]) -> str | None:
 def _quality(root: str, word: str) -> str | None:
     """What a word adds to the chord that a root begins; None for nothing."""
     if word[:1] == "M" or word == "m":
-        return _QUALITY.get(word) or _QUALITY.get(word.lower())
-    known = _QUALITY.get(word.lower())
+        return QUALITY.get(word) or QUALITY.get(word.lower())
+    known = QUALITY.get(word.lower())
     return word if known is None and re.fullmatch(r"(?:maj|min|m|dim|aug|sus|add|[#b]|\d)+", word) and len(word) > 2 and named(root + word) else known
 
 

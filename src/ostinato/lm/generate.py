@@ -162,7 +162,8 @@ def recall(args: argparse.Namespace) -> dict[str, Any]:
     if not isinstance(about, Mapping) or "batch" not in about:
         raise UserError(f"{args.like}: not the side file of a demo (no `batch` in it)")
     try:
-        request = {"batch": about["batch"], "row": about["row"], "seconds": about["seconds"], "seed": made["seed"], "sampling": {name: made["params"][name] for name in SAMPLING}}
+        sampling = {name: made["params"][name] for name in SAMPLING}
+        request = {"batch": about["batch"], "row": about["row"], "seconds": about["seconds"], "seed": made["seed"], "sampling": sampling}
         expected, _ = about["model_sha256"], about["batch"][about["row"]]
     except (KeyError, IndexError, TypeError) as error:
         raise UserError(f"{args.like}: lacks a key of a demo's side file ({type(error).__name__}: {error})") from None
