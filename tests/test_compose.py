@@ -340,3 +340,41 @@ def test_the_commands(model, tmp_path):
     for words, match in wrong:
         with pytest.raises(UserError, match=match):
             compose_cli.run(parsed(compose_cli, *same, tmp_path / "no.mid", *words))
+
+
+@pytest.mark.parametrize("words, expected", [
+    (["--composer", "Bahc"], "composer 'Bahc' is unknown to this model; did you mean 'Bach'; known: Bach, Clara Schumann"),
+    (["--composer", "schuman"], "did you mean 'Clara Schumann'"), (["--composer", "Elvis"], "composer 'Elvis' is unknown to this model; known: Bach"),
+    (["--genre", "choral"], "genre 'choral' is unknown to this model; did you mean 'chorale'; known: chorale"),
+    (["--programs", "5"], "program '5' is unknown to this model; known"),
+    (["--programs", "0,128"], "from 0 to 127, or -1 for drums"), (["--programs", "piano"], "from 0 to 127, or -1 for drums"),
+    (["--programs", ""], "from 0 to 127"),
+    (["--seed", "-1"], "--seed: expected a whole number from 0 to 4294967295, got -1"), (["--seconds", "nan"], "--seconds: expected a number above 0"),
+    (["--particles", "0"], "--particles: expected a number from 1 to 4096, got 0"), (["--top-p", "1.5"], "--top-p: expected a number from 0 to 1, got 1.5"),
+    (["--top-k", "3", "--top-p", "0.5"], "one at a time"), (["--soundfont", "x.sf2"], "--soundfont x.sf2: is not used without --wav"),
+    (["--wav", "--soundfont", "x.sf2"], "SoundFont x.sf2: no such file"), (["--gap", "1", "2"], "--infill and --gap belong together"),
+    (["--infill", "tune.mid", "--gap", "3", "2"], "--gap: expected a beginning and an end in seconds, such as 4.0 8.0, got 3 2"),
+    (["--infill", "tune.mid", "--gap", "nan", "2"], "--gap: expected"),
+    (["--continue", "tune.mid", "-o", "tune.mid"], "-o tune.mid: is the file that --continue reads"),
+    (["--melody", "yesterday"], "--melody yesterday: no such file, and no melody of that name; known: happy_birthday"),
+    (["--continue", "no.mid"], "--continue no.mid: no such file"),
+    (["-o", "out.wav"], "-o out.wav: nobody here writes .wav; expected one of .mid, .midi"), (["-o", "tune.mid/out.mid"], "cannot be written (tune.mid"),
+    (["-o", "."], "is a folder"),
+])
+def test_what_cannot_be_composed_is_refused_before_the_weights_are_loaded(model, tmp_path, monkeypatch, words, expected):
+    save_midi(tmp_path / "model", model)
+    (tmp_path / "model/state_dict.bin").write_text("not read")
+    write_midi(tmp_path / "tune.mid", tune())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as refusal:
+        compose_cli.run(parsed(compose_cli, "--model", "model", *words))
+    assert expected in str(refusal.value) and not (tmp_path / "composed.mid").exists()
+
+
+def test_case_does_not_matter_and_what_is_not_used_is_said(model, tmp_path, capsys):
+    save_midi(tmp_path / "model", model)
+    words = ["--model", tmp_path / "model", "--composer", "CLARA schumann", "--genre", "Chorale",
+    "--particles", 2, "--seconds", 4, "--top-k", 20, "-o", tmp_path / "new/out.mid"]
+    compose_cli.run(parsed(compose_cli, *words))
+    assert "; --particles is not used: it belongs to --melody and --infill" in capsys.readouterr().out
+    assert read_json(tmp_path / "new/out.mid.made.json")["params"]["top_p"] == 0  # --top-k counts where it is given

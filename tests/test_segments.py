@@ -12,6 +12,7 @@ from ostinato.cli import main
 from ostinato.dataset.cuts import Places, bars_between, confidence, cut
 from ostinato.dataset.manifests import read_manifest
 from ostinato.dataset.prompts import parse
+from ostinato.dataset.segments import instrument_of
 from ostinato.files import read_json, sha256, write_jsonl
 from ostinato.theory import Chord
 
@@ -122,6 +123,13 @@ def test_segments_keep_to_the_bounds_and_describe_themselves(made):
         prompt = parse(side["description"])
         assert prompt.instrument == side["instrument"] and [[chord.harte for chord in bar] for bar in prompt.bars] == [bar[2] for bar in side["bars"]]
         assert side["chords"][0][0] == 0 and side["chords"][-1][1] == pytest.approx(side["end"] - side["start"], abs=1e-3)
+
+
+def test_an_instrument_that_reads_as_harmony_is_not_believed(caplog):
+    for said, taken in (("Bb clarinet", "Bb clarinet"), ("electric  guitar", "electric guitar"), (None, "organ"), ("piano Cmaj", "organ"), ("A minor", "organ")):
+        assert instrument_of({"path": "song.flac", "tags": {"instrument": said}}, "organ") == taken
+    assert [record.getMessage() for record in caplog.records][0] == (
+        "song.flac: the instrument of its side file, 'piano Cmaj', reads as harmony; organ, which is heard, takes its place")
 
 
 def test_doubtful_segments_are_left_out_and_listed(made):

@@ -34,8 +34,8 @@ class Range:
         return f"above {self.low:g} and at most {self.high:g}" if self.open else f"from {self.low:g} to {self.high:g}"
 
 
-RANGES = {"seconds": Range(0, MOST_SECONDS, open=True), "temperature": Range(0, 100), "top_k": Range(0, 2**31 - 1), "top_p": Range(0, 1), "guidance": Range(0, 100),
-          "particles": Range(1, 4096)}
+RANGES = {"seconds": Range(0, MOST_SECONDS, open=True), "temperature": Range(0, 100), "top_k": Range(0, 2**31 - 1), "top_p": Range(0, 1),
+          "guidance": Range(0, 100), "particles": Range(1, 4096)}
 #: Below this, dividing by a temperature overflows; 0 is allowed, as the likeliest.
 LEAST_TEMPERATURE = 0.001
 
@@ -66,7 +66,7 @@ def fill(args: argparse.Namespace, defaults: dict[str, Any]) -> None:
 
 def given(args: argparse.Namespace, names: Iterable[str]) -> list[str]:
     """Those of some options that were typed, as they are typed."""
-    return [option(name) for name in names if getattr(args, name) not in (None, False)]
+    return [option(name) for name in names if (value := getattr(args, name)) is not None and value is not False]
 
 
 def writable(path: Path, suffixes: Sequence[str], option: str = "--out") -> None:
@@ -76,7 +76,7 @@ def writable(path: Path, suffixes: Sequence[str], option: str = "--out") -> None
         suffixes: what files of this kind may be called.
 
     Raises:
-        UserError: a suffix nobody writes, a folder in the file's place, a file in a folder's place, a folder that cannot be made or written, a name that is too long.
+        UserError: a suffix nobody writes, a folder in the file's place, a file in a folder's place, a folder that cannot be made or written, too long a name.
     """
     if path.is_dir():
         raise UserError(f"{option} {path}: is a folder; expected a file, such as {path / ('out' + suffixes[0])}")

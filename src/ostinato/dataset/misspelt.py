@@ -1,6 +1,7 @@
 """What looks like harmony and is none: misspelt chords, other languages' names, notes with their octave, scale degrees in digits; and what may have been meant.
 
-Free words are free, so each of these is looked for by its form. The weaker ones (`Sol`, `As`, `CAGE`) count only where no free word follows, for there they stand as chords do.
+Free words are free, so each of these is looked for by its form. The weaker ones (`Sol`, `As`, `CAGE`) count only where no free word follows, for there they
+stand as chords do.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ostinato.dataset.prompt_words import Token, named
+from ostinato.dataset.prompt_words import LONGEST, Token, named
 
 #: Words that belong to a chord.
 QUALITY_WORDS = {"major", "minor", "maj", "min", "dim", "diminished", "augmented", "dur", "moll", "sharp", "flat"}
@@ -21,9 +22,13 @@ _SIGNS = {"#": "#", "b": "b", "dièse": "#", "diese": "#", "sostenido": "#", "di
 _GERMAN = re.compile(r"([A-Ha-h])(is|es|s|#|b)?[- ]?(dur|moll)", re.IGNORECASE)
 _GERMAN_NOTE = re.compile(r"(Cis|Dis|Fis|Gis|Ais|Ces|Des|Es|Ges|As)(m|7|m7|maj7|dur)?")
 _QUALITIES = ("maj", "min", "major", "minor", "dim", "aug", "sus", "sus2", "sus4", "add9", "maj7", "min7", "dim7", "m7", "maj9", "min9", "7", "m")
-_ALPHABET = re.compile(r"(?:maj|min|dim|aug|sus|add|omit|no|alt|dom|hdim|m|M|[#b]|\d|[()/,^Δø°o+-])+")
-
-
+#: A root and a quality; a root and letters of qualities alone, one of which says that it is a chord; a root, a quality and figures.
+_CHORDLIKE = tuple(map(re.compile, (
+    r"(?![A-H]/[A-Z]{2})[A-H][#b]*(?:[:/].*|maj.*|min\d?|m\d?|dim\d?|aug|sus\d?|[679]|11|13)",
+    r"(?=.*(?:maj|min|dim|aug|sus|add|omit|alt|\d.*\d|[#b]\d|[Δø°+]))(?![A-G]-?\d+$)"
+    r"[A-G][#b]*(?:maj|min|dim|aug|sus|add|omit|no|alt|dom|m|M|[#b]|\d|[()/,^Δø°o+-])+",
+    r"[A-H][#b]*(?:maj|min|dim|aug|sus|add)\S*\d\S*",
+)))
 Instead = dict[int, list[tuple[str, ...]]]
 
 
@@ -38,15 +43,22 @@ class Found:
 def look(tokens: Sequence[Token], place: int) -> Found | None:
     """Whether a free word looks like harmony."""
     word = tokens[place].text
+    if len(word) > LONGEST:
+        return Found(f"'{word[:LONGEST]}...' is too long for a word", [])
     if names := _strong(word):
         return _instead_of(word, place, names)
-    after = tokens[place + 1] if place + 1 < len(tokens) else None
-    if found := _solfege(tokens, place) or _digits(tokens, place):
+    if found := _bass(tokens, place) or _solfege(tokens, place) or _digits(tokens, place):
         return found
+    names = _weak(word) if _stands_as_a_chord(tokens, place) else []
+    return _instead_of(word, place, names) if names else None
+
+
+def _stands_as_a_chord(tokens: Sequence[Token], place: int) -> bool:
+    """Whether no free word follows, and what stands before does not make it somebody's name."""
+    after = tokens[place + 1] if place + 1 < len(tokens) else None
     before = tokens[place - 1].text.lower() if place and (place < 2 or tokens[place - 2].text != "followed") else ""
-    if (after is None or after.kind != "word" or _weak(after.text)) and before not in NAMES_FOLLOW and (names := _weak(word)):
-        return _instead_of(word, place, names)
-    return None
+    may_be_a_name = before in NAMES_FOLLOW and re.fullmatch("[A-Z]{3,}|[A-Z][a-z]{3,}", tokens[place].text)
+    return (after is None or after.kind != "word" or bool(_weak(after.text))) and not may_be_a_name
 
 
 def _instead_of(word: str, place: int, names: list[str]) -> Found:
@@ -54,7 +66,8 @@ def _instead_of(word: str, place: int, names: list[str]) -> Found:
     if note := re.fullmatch(r"([A-G][#b]*)-?([0-8])", word):
         return Found(f"'{word}' is a note, no chord", [{place: [(note[1],)]}, *([{place: [(f"{note[1]}sus{note[2]}",)]}] if note[2] in "24" else [])])
     if re.fullmatch(r"[A-G][#b]*(/[A-G][#b]*){2,}", word):
-        return Found(f"'{word}' is no chord name: one stroke, before the bass", [{place: [(name,) for name in word.split("/")]}, {place: [("/".join(word.split("/")[:2]),)]}])
+        notes = word.split("/")
+        return Found(f"'{word}' is no chord name: one stroke, before the bass", [{place: [(note,) for note in notes]}, {place: [("/".join(notes[:2]),)]}])
     return Found(f"'{word}' is no chord name", [{place: [(name,) for name in names]}])
 
 
@@ -64,10 +77,10 @@ def _strong(word: str) -> list[str]:
         return [_german(german[1], german[2] or "", german[3].lower())]
     if re.fullmatch(r"[#b]*(?:VII|VI|IV|V|III|II|vii|iii|ii|iv|vi)(?:[/\d°ø+]|o\d).*", word):
         return [re.match(r"[#b]*[IViv]+", word)[0]]
-    if re.fullmatch(r"[A-H][#b]*(?:[:/].*|maj.*|min\d?|m\d?|dim\d?|aug|sus\d?|[679]|11|13)", word) and not re.match(r"[A-H]/[A-Z]{2}", word):
+    if any(pattern.fullmatch(word) for pattern in _CHORDLIKE):
         return _repaired(word)
-    if re.fullmatch(rf"[A-G][#b]*{_ALPHABET.pattern}", word) and re.search(r"maj|min|dim|aug|sus|add|omit|alt|\d.*\d|[#b]\d|[Δø°+]", word) and not re.fullmatch(r"[A-G]-?\d+", word):
-        return _repaired(word)
+    if re.fullmatch(r"[A-G][#b]*(?:m|maj|min|7)?[%$@^*_=|<>~]+.*", word):
+        return _repaired(re.split(r"[%$@^*_=|<>~]", word)[0])
     parts = re.split(r"[,;>|–—→+-]+", word)
     if len(parts) > 1 and all(parts) and (sum(bool(named(part)) for part in parts) * 2 > len(parts) or (word.count(",") and named(parts[0]))):
         return [name for part in parts for name in ([part] if named(part) else _repaired(part))]
@@ -87,7 +100,8 @@ def _repaired(word: str) -> list[str]:
     if not match:
         return []
     root, quality = match[1].replace("H", "B"), match[2]
-    tries += [root + other for other in sorted(_QUALITIES, key=lambda other: (_distance(quality.lower(), other), abs(len(other) - len(quality)))) if _distance(quality.lower(), other) <= 2]
+    distances = sorted((_distance(quality.lower(), other), abs(len(other) - len(quality)), place) for place, other in enumerate(_QUALITIES))
+    tries += [root + _QUALITIES[place] for distance, _, place in distances if distance <= 2]
     tries += [root + quality[:length] for length in range(len(quality) - 1, -1, -1)]
     return [next((name for name in tries if named(name)), "C")]
 
@@ -98,8 +112,10 @@ def _weak(word: str) -> list[str]:
         return [_german(word[0], german[1][1:], "dur").removesuffix("maj") + (german[2] or "").replace("dur", "maj")]
     if re.fullmatch(r"H[#b]?(?:m|7|dim)?\d?", word):
         return _repaired(word)
-    if match := re.fullmatch(r"([A-G][#b]*)-?\d{1,2}|/([A-G])", word):
+    if match := re.fullmatch(r"([A-G][#b]*)-?(?:[02348]|\d\d)x?|/([A-G])", word):
         return [match[1] or match[2]]
+    if re.fullmatch(r"[A-G][#b]*m?(?:6|7|9|11|13)[a-z#b]{1,3}\d{0,2}", word):
+        return _repaired(word)
     if re.fullmatch(r"[A-G]{3,}", word):
         return list(word)
     match = re.fullmatch(r"([A-H][#b]*)([a-z]{3,6}\d?)", word)
@@ -108,16 +124,23 @@ def _weak(word: str) -> list[str]:
     return []
 
 
+def _bass(tokens: Sequence[Token], place: int) -> Found | None:
+    """`Em /D`: a bass with a blank before it."""
+    word, chord = tokens[place].text, next((token for token in reversed(tokens[:place]) if token.is_harmony), None)
+    if chord is None or word[0] != "/" or not named(f"C{word}"):
+        return None
+    return Found(f"'{word}' is no chord name: a bass stands behind its chord, without a blank", [{place: [(chord.bars[-1][-1].partition("/")[0] + word,)]}])
+
+
 def _solfege(tokens: Sequence[Token], place: int) -> Found | None:
     """`la mineur`, `do re mi`, `Sol7`: the notes by their Romance names."""
-    parts = [_sung(token.text) if token.kind == "word" else None for token in tokens]
-    if parts[place] is None:
+    if not _sung(tokens[place].text):
         return None
     words = [token.text.lower() for token in tokens]
     instead: Instead = {}
     at = place
-    while at < len(tokens) and parts[at]:
-        name, end = parts[at], at + 1
+    while at < len(tokens) and tokens[at].kind == "word" and (name := _sung(words[at])):
+        end = at + 1
         if end < len(words) and words[end] in _SIGNS:
             name, end = name[0] + _SIGNS[words[end]] + name[1:], end + 1
         mode = words[end] if end < len(words) else ""
@@ -142,13 +165,15 @@ def _digits(tokens: Sequence[Token], place: int) -> Found | None:
     """`1 5 6 4`, `1-5-6-4`: degrees in digits, as Nashville counts; said in numerals."""
     numerals = ("I", "ii", "iii", "IV", "V", "vi", "viio")
     found: Instead = {}
+    is_in_a_phrase = False
     for at in range(place, len(tokens)):
         if tokens[at].kind == "comma":
             continue
-        if tokens[at].kind != "word" or not re.fullmatch(r"[1-7]m?(?:-[1-7]m?)*", tokens[at].text):
+        is_in_a_phrase = tokens[at].kind == "word"
+        if not is_in_a_phrase or not re.fullmatch(r"[1-7]m?(?:-[1-7]m?)*", tokens[at].text):
             break
-        found[at] = [(numerals[int(digit) - 1],) for digit in re.findall(r"[1-7]", tokens[at].text)]
-    if sum(map(len, found.values())) < 3:
+        found[at], is_in_a_phrase = [(numerals[int(digit) - 1],) for digit in re.findall(r"[1-7]", tokens[at].text)], False
+    if is_in_a_phrase or sum(map(len, found.values())) < 3:
         return None
     return Found(f"'{tokens[place].text}': degrees are written as Roman numerals", [found])
 

@@ -1,7 +1,8 @@
-"""Roman numerals as prompts have them: chords said by their degree in a key, with figured bass (Piston, *Harmony*) or a lead sheet's suffix.
+"""Roman numerals as prompts have them: chords said by their degree in a key.
 
-`I V vi IV`, `ii65`, `V7/ii`, `bVII`, `viio7`, `Imaj7`, `I/3`. Small letters are minor. In minor the degrees are those of the natural scale, but for what everybody
-means by it: a diminished vii stands on the leading note, a diminished vi on the raised sixth, and bIII, bVI and bVII are III, VI and VII. `theory.roman` writes them.
+They have figured bass (Piston, *Harmony*: I6 is I over its third) or a lead sheet's suffix: `ii65`, `V7/ii`, `bVII`, `viio7`, `Imaj7`, `I/3`. Small letters are
+minor. In minor the degrees are those of the natural scale, but for what everybody means: a diminished vii stands on the leading note, a diminished vi on the
+raised sixth, and bIII, bVI and bVII are III, VI and VII. `theory.roman` writes numerals.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Tonality:
     mode: str = "major"
 
     def __str__(self) -> str:
-        return f"{self.tonic} {self.mode}"
+        return f"{self.tonic} {self.mode}".rstrip()
 
 
 C_MAJOR = Tonality("C")
@@ -47,7 +48,7 @@ def is_numeral(word: str) -> bool:
 
 def read_numeral(word: str, key: Tonality) -> Reading:
     """The chord of a numeral in a key, under the name a lead sheet gives it. Raises ChordError for what is no numeral."""
-    match = _NUMERAL.fullmatch(re.sub(r"(?<=6)/(?=[45])|(?<=4)/(?=[23])", "", word))
+    match = _NUMERAL.fullmatch(re.sub(r"(?<=6)(?<!add6)/(?=[45])|(?<=4)/(?=[23])", "", word))
     if not match:
         raise ChordError(f"'{word}' is no Roman numeral; expected such as I, vi, V7, bVII, viio, V/V")
     accidentals, numeral, suffix, under = match.groups()

@@ -15,13 +15,14 @@ parse(format_prompt(x, phrasing)) == x.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 
 from ostinato.dataset import prompt_bars
-from ostinato.dataset.prompt_bars import Refusal
+from ostinato.dataset.prompt_repeats import Refusal
 from ostinato.dataset.prompt_words import tokens
 from ostinato.files import UserError
 from ostinato.theory import Chord
@@ -30,6 +31,7 @@ PHRASINGS = ("followed", "then", "commas", "playing", "harte", "bars")
 #: So much of a prompt is shown in a message; longer ones are not suggested; so many spans are printed.
 SHOWN, SUGGESTED, PRINTED = 80, 160, 64
 EXAMPLE = "piano Cmaj, followed by Gmaj"
+_LONG = re.compile(rf"\S{{{SHOWN},}}")
 BLUES = "I7 I7 I7 I7 IV7 IV7 I7 I7 V7 IV7 I7 V7"
 
 
@@ -122,7 +124,7 @@ def parse(text: str) -> Prompt:
     try:
         return _read(text)
     except Refusal as refusal:
-        raise PromptError(f"in '{_shown(text)}': {refusal.reason}{_instead(refusal.candidates)}") from None
+        raise PromptError(f"in '{_shown(text)}': {_LONG.sub(lambda word: word[0][:SHOWN] + '...', refusal.reason)}{_instead(refusal.candidates)}") from None
 
 
 def require_chords(text: str) -> Prompt:
@@ -183,12 +185,13 @@ def _with_chords(text: str, prompt: Prompt) -> tuple[str, ...]:
     """Prompts with a chord for one without: of its key where it names one, else C."""
     draft = prompt_bars.assemble(tokens(text))
     words = " ".join(draft.words[1:] if len(draft.words) == 2 and draft.words[0] in ("A", "Go") else draft.words)
-    if draft.key is None:
+    if draft.key is None or draft.key.key is None:
         return (f"{words} {draft.words[0]}" if words != " ".join(draft.words) else f"{words} Cmaj".strip(),)
-    tonic, is_minor = draft.key.tonic, draft.key.mode in ("minor", "dorian", "phrygian", "locrian")
+    tonic, is_minor = draft.key.key.tonic, draft.key.key.mode in prompt_bars.DARK
     if "blues" in words.lower():
         return (f"{words} {BLUES} in {tonic}".strip(),)
-    return f"{words} {tonic}{'min' if is_minor else 'maj'}".strip(), f"{words} {'i iv V i' if is_minor else 'I IV V I'} in {tonic} {'minor' if is_minor else 'major'}".strip()
+    chord, numerals, mode = ("min", "i iv V i", "minor") if is_minor else ("maj", "I IV V I", "major")
+    return f"{words} {tonic}{chord}".strip(), f"{words} {numerals} in {tonic} {mode}".strip()
 
 
 def draw_phrasing(prompt: Prompt, rng: np.random.Generator) -> str:

@@ -176,7 +176,8 @@ class Tokenizer:
         if known is None:
             what, names = {"Plays": "program"}.get(kind, kind.lower()), self._named(kind)
             near = nearest(name, names)
-            raise UserError(f"{what} '{name}' is unknown to this model" + (f"; did you mean '{near}'" if near else "") + f"; known: {', '.join(names) or 'none'}")
+            meant = f"; did you mean '{near}'" if near else ""
+            raise UserError(f"{what} '{name}' is unknown to this model{meant}; known: {', '.join(names) or 'none'}")
         return self.tsd.vocab[f"{kind}_{known}"]
 
     def encode(self, piece: Piece) -> np.ndarray:

@@ -78,9 +78,9 @@ def run(args: argparse.Namespace) -> None:
 
 def check(args: argparse.Namespace) -> list[str]:
     """Refuse options that cannot be, or not together, and fill in those left out; returns which are not used. Raises UserError."""
-    unused = [f"{option} is not used: {why}" for name, kinds, why in (
-        ("seconds", ("style", "infilling"), "the melody or the gap says how long"), ("particles", ("sample", "continuation"), "it belongs to --melody and --infill"))
-        if kind(args) in kinds for option in options.given(args, [name])]
+    name, why = {"style": ("seconds", "the melody says how long"), "infilling": ("seconds", "the gap says how long")}.get(
+        kind(args), ("particles", "it belongs to --melody and --infill"))
+    unused = [f"{option} is not used: {why}" for option in options.given(args, [name])]
     _check_together(args)
     options.numbers(args)
     if args.top_k and args.top_p is None:
@@ -104,6 +104,9 @@ def _check_together(args: argparse.Namespace) -> None:
         raise UserError(f"--top-k {args.top_k} and --top-p {args.top_p:g}: one at a time; give one of them, or 0 for the other")
     if args.soundfont and not args.wav:
         raise UserError(f"--soundfont {args.soundfont}: is not used without --wav; give both or none")
+    for option, path in (("--continue", args.go_on), ("--infill", args.infill)):
+        if path and not path.is_file():
+            raise UserError(f"{option} {path}: {'is a folder' if path.is_dir() else 'no such file'}; expected a MIDI file")
     for option, path in (("--continue", args.go_on), ("--infill", args.infill), ("--melody", args.melody and Path(args.melody))):
         if path and options.same_file(path, args.out):
             raise UserError(f"-o {args.out}: is the file that {option} reads; name another")
@@ -158,7 +161,8 @@ def read_wish(args: argparse.Namespace) -> Any:
     except ValueError:
         programs = (-2,)
     if programs and not all(-1 <= program <= 127 for program in programs):
-        raise UserError(f"--programs: expected General MIDI numbers from 0 to 127, or -1 for drums, with commas, such as 0,40 (piano and violin), got '{args.programs}'")
+        raise UserError("--programs: expected General MIDI numbers from 0 to 127, or -1 for drums, with commas, such as 0,40 (piano and violin), "
+                        f"got '{args.programs}'")
     return Wish(args.composer, args.genre, programs)
 
 
@@ -174,6 +178,10 @@ def read_melody(source: str) -> tuple[Piece, str | None]:
     from ostinato.lm.melody import skyline
     from ostinato.midi import read_midi
 
+    if not named(source) and not Path(source).exists():
+        from ostinato.corpus.melodies import MELODIES
+
+        raise UserError(f"--melody {source}: no such file, and no melody of that name; known: {', '.join(MELODIES)}")
     if named(source):
         from ostinato.corpus.melodies import melody
 

@@ -48,6 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top-k", type=int, help="so many of the likeliest codes; 0: no limit (40)")
     parser.add_argument("--top-p", type=float, help="likeliest codes of this mass, in place of --top-k; 0: --top-k counts (0)")
     parser.add_argument("--guidance", type=float, help="classifier-free guidance coefficient; 1: none (3)")
+    parser.add_argument("--free-text", action="store_true", help="for a pretrained model: read no chord in the prompt, whatever it looks like")
     parser.add_argument("--stream", action="store_true", help="write the WAV as it comes, to be listened to while it grows")
 
 
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     """Generate and write the clip and its sidecar."""
     check(args)
     request = recall(args) if args.like else ask(args)
-    for line in understood(request["batch"][request["row"]], request["seconds"], is_ours(args.model), bool(args.like)):
+    for line in understood(args, request["batch"][request["row"]], request["seconds"]):
         print(line, flush=True)
     import torch
 
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
 def check(args: argparse.Namespace) -> None:
     """Refuse options that cannot be, or not together, and fill in those left out. Raises UserError."""
     if args.like:
-        extra = (["a prompt"] if args.prompt is not None else []) + options.given(args, [*DEFAULTS, "adapter"])
+        extra = (["a prompt"] if args.prompt is not None else []) + options.given(args, [*DEFAULTS, "adapter", "free_text"])
         if extra:
             raise UserError(f"--like makes a demo as it was made: leave {' and '.join(extra)} out, or leave --like out")
         if options.same_file(sidecar_path(args.out), args.like):
@@ -97,24 +98,25 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f"--adapter {args.adapter}: no such folder; expected one with adapters, as training with train.method.lora writes it")
 
 
-def understood(text: str, seconds: float, ours: bool, lenient: bool = False) -> list[str]:
+def understood(args: argparse.Namespace, text: str, seconds: float) -> list[str]:
     """What is understood of a prompt, line by line.
 
-    Args:
-        ours: the model is told by chords alone; others are given the text as it is.
-        lenient: a prompt that cannot be read is no error, since its demo was made.
-
     Raises:
-        PromptError: it cannot be read, or names no chord for a model of ours.
+        UserError: it cannot be read, or names no chord for a model that is told by chords alone.
     """
     try:
-        prompt = require_chords(text) if ours and not lenient else parse(text)
+        prompt = None if args.free_text else parse(text)
     except PromptError as error:
-        if not lenient:
-            raise
+        if not args.like:  # what was made can be made again
+            raise PromptError(f"{error} (--free-text: give it to a pretrained model as it is)") from None
         return [str(error)]
-    lines = [spans(prompt, seconds)] if prompt.bars else ["no chord was read in the prompt"]
-    return [*lines, *prompt.remarks, *([] if ours else ["the model is given the text as it is"])]
+    if is_ours(args.model):
+        if prompt is None:
+            raise UserError(f"--free-text is for pretrained models; {args.model} is told by chords")
+        prompt = prompt if args.like else require_chords(text)
+        return [spans(prompt, seconds), *prompt.remarks]
+    said = [spans(prompt, seconds), *prompt.remarks] if prompt and prompt.bars else ["no chord was read in the prompt"]
+    return [*said, "the model is given the text as it is"]
 
 
 def write_clip(out: Path, clip: np.ndarray, rate: int) -> None:
@@ -150,7 +152,6 @@ def ask(args: argparse.Namespace) -> dict[str, Any]:
     """The request of a command line."""
     if args.prompt is None or not args.prompt.strip():
         raise UserError("a prompt is missing; say for example: ostinato generate \"piano CMajor\" (or --like SIDECAR)")
-    parse(args.prompt)
     return {"batch": [args.prompt], "row": 0, "seconds": args.seconds, "seed": args.seed, "sampling": {name: getattr(args, name) for name in SAMPLING}}
 
 
@@ -161,7 +162,8 @@ def recall(args: argparse.Namespace) -> dict[str, Any]:
     if not isinstance(about, Mapping) or "batch" not in about:
         raise UserError(f"{args.like}: not the side file of a demo (no `batch` in it)")
     try:
-        request = {"batch": about["batch"], "row": about["row"], "seconds": about["seconds"], "seed": made["seed"], "sampling": {name: made["params"][name] for name in SAMPLING}}
+        sampling = {name: made["params"][name] for name in SAMPLING}
+        request = {"batch": about["batch"], "row": about["row"], "seconds": about["seconds"], "seed": made["seed"], "sampling": sampling}
         expected, _ = about["model_sha256"], about["batch"][about["row"]]
     except (KeyError, IndexError, TypeError) as error:
         raise UserError(f"{args.like}: lacks a key of a demo's side file ({type(error).__name__}: {error})") from None
