@@ -72,12 +72,19 @@ def examine(path: Path, params: Corpus) -> tuple[dict[str, Any] | None, list[tup
         refuse_full_disk(error)
         return None, [(str(path), "unreadable", f"{type(error).__name__}: {error}")]
     duration = round(decoded.duration, 4)
-    sides, problems = side_files(path, duration)
+    sides, problems = _sides(path, duration)
     shard, split = place(decoded.content, params.shards, params.split)
     song = {"id": decoded.content[:16], "path": str(path), "sha256": sha256(path), "duration": duration,
             "sample_rate": decoded.sample_rate, "channels": decoded.channels, "shard": shard, "split": split} | sides | decoded.levels.row
     remarks = [*decoded.remarks, *_odd_name(path)]
     return song, [(str(path), reason, detail) for reason, detail in remarks] + [(str(side), "side_file", detail) for side, detail in problems]
+
+
+def _sides(path: Path, duration: float) -> tuple[dict[str, Any], list[tuple[Path, str]]]:
+    try:
+        return side_files(path, duration)
+    except Exception as error:  # whatever a library throws at what somebody wrote costs the labels, not the song
+        return {"lab": None, "tags": {}}, [(path, f"what lies beside it cannot be read ({type(error).__name__}: {error})")]
 
 
 def dead(path: Path, why: str) -> tuple[None, list[tuple[str, str, str]]]:
