@@ -47,10 +47,14 @@ class Edge:
 
 
 class Walker:
-    """Walks with a memory: a path is read and hashed once, however many artifacts come from it. Paths are relative to `project`."""
+    """Walks with a memory: a path is read and hashed once, however many artifacts come from it. Paths are relative to `project`.
 
-    def __init__(self, project: Path | str = "") -> None:
-        self.project = Path(project)
+    A sidecar that is none raises UserError, or with `go_on` is noted in `broken` (sidecar -> what is wrong), and what it is of has no lineage.
+    """
+
+    def __init__(self, project: Path | str = "", go_on: bool = False) -> None:
+        self.project, self.go_on = Path(project), go_on
+        self.broken: dict[Path, str] = {}
         self._nodes: dict[str, Node] = {}
         self._hashes: dict[Path, str] = {}
         self._contents: dict[Path, dict[str, str]] = {}
@@ -88,11 +92,20 @@ class Walker:
             node.step = "folder" if inside else "raw"
             node.inputs = [self._edge({"path": item}) for item in inside]
         else:
-            node.record = record(maker)
+            node.record = self._record(maker)
             node.step = str(node.record.get("step", "?"))
             if maker == sidecar_path(self.project / node.path):
                 node.state = _state(node.record.get("sha256"), node.sha256)
             node.inputs = [self._edge(given) for given in node.record["inputs"]]
+
+    def _record(self, sidecar: Path) -> dict[str, Any]:
+        try:
+            return record(sidecar)
+        except UserError as error:
+            if not self.go_on:
+                raise
+            self.broken[sidecar] = str(error).removeprefix(f"{sidecar}: ")
+            return {"inputs": []}
 
     def _edge(self, given: dict[str, Any]) -> Edge:
         node = self.walk(given["path"])
@@ -122,7 +135,10 @@ def home(path: Path | str) -> Path:
 
 def _left_of(artifact: Path) -> Path | None:
     """What is left of an artifact's place without the path in its sidecar; None where it was moved since, or made from elsewhere."""
-    parts = Path(str(record(sidecar_path(artifact)).get("artifact", "/"))).parts
+    try:
+        parts = Path(str(record(sidecar_path(artifact)).get("artifact", "/"))).parts
+    except UserError:  # who follows it says so
+        return None
     return Path(*artifact.parts[:-len(parts)]) if parts[:1] != ("/",) and artifact.parts[-len(parts):] == parts else None
 
 
