@@ -1,6 +1,5 @@
 """From a folder to tables of songs: what is set aside and why, and what stays where it is."""
 
-import csv
 import os
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ import pytest
 import soundfile
 
 from ostinato.cli import main
-from ostinato.files import read_json, read_jsonl
+from ostinato.files import read_json, read_jsonl, read_table
 from ostinato.params import load
 
 RATE = 22050
@@ -31,7 +30,7 @@ def check(folder: Path, out: Path, params=CORPUS) -> tuple[int, list[dict], dict
     status = main(["check", "--params", params.model_dump_json(), "--folder", str(folder), "--out", str(out)])
     songs = [row for path in sorted(out.glob("shards/*.jsonl")) for row in read_jsonl(path)]
     table = out / "set_aside.tsv"
-    rows = list(csv.DictReader(table.open(), delimiter="\t")) if table.exists() else []
+    rows = read_table(table, {"path", "reason"}) if table.exists() else []
     return status, songs, {Path(row["path"]).name: row["reason"] for row in rows}
 
 

@@ -64,11 +64,12 @@ def test_what_cannot_be_used_is_set_aside_with_its_reason(tmp_path):
     (folder / "zero.mid").write_bytes(b"")
     (folder / "text.mid").write_text("no MIDI at all")
     (folder / "cut.mid").write_bytes((folder / "good.mid").read_bytes()[:30])
-    (folder / ".hidden.mid").write_text("left alone")
+    (folder / ".hidden.mid").write_text("listed, whatever it is")
     rows, aside = table(folder, tmp_path)
     assert set(rows) == {"good", "other notes"}
     assert aside.pop("cut.mid") in ("unreadable", "empty")
-    assert aside == {"later and louder.midi": "duplicate", "short.mid": "too_few_notes", "none.mid": "empty", "zero.mid": "empty", "text.mid": "unreadable"}
+    assert aside == {"later and louder.midi": "duplicate", "short.mid": "too_few_notes", "none.mid": "empty", "zero.mid": "empty", "text.mid": "unreadable",
+                     ".hidden.mid": "hidden"}
     row = rows["good"]
     assert (row["composer"], row["genre"], row["programs"], row["notes"]) == (None, None, [0], len(music(0).notes))
     assert row["sha256"] == sha256(row["path"]) and row["seconds"] == pytest.approx(music(0).seconds, abs=0.02)

@@ -11,7 +11,7 @@ from glob import glob
 from pathlib import Path
 
 from ostinato.cli import STAGES
-from ostinato.corpus.recordings import EXTENSIONS, find
+from ostinato.corpus.recordings import EXTENSIONS, FILM, survey
 from ostinato.files import UNPRINTABLE, UserError, hash_value, require_space, shown, write_json
 from ostinato.midi import EXTENSIONS as MIDI_EXTENSIONS
 from ostinato.params import Loop, Params, check
@@ -112,11 +112,12 @@ def pretrained_files() -> list[str]:
 
 
 def recordings(folder: str | None) -> list[str]:
-    """Recordings and side files below `corpus.folder`, listed now, so that a new one reruns `check`; empty for the embedded corpus."""
+    """What lies below `corpus.folder` and may be sound, and side files, listed now, so that a new one reruns `check`; empty for the embedded corpus."""
     if folder is None:
         return []
-    files = [path.with_suffix(suffix) for path in find(folder) for suffix in (path.suffix, ".lab", ".yaml")]
-    return sorted({str(path) for path in files if path.exists()})
+    found, unnamed, _ = survey(folder)
+    files = [path.with_suffix(suffix) for path in found for suffix in (path.suffix, ".lab", ".yaml")]
+    return sorted({str(path) for path in [*files, *unnamed] if path.exists()})
 
 
 def midi_files(folder: str | None) -> list[str]:
@@ -143,14 +144,14 @@ def expected_bytes(params: Params, songs: list[str], runs: int) -> int:
     """What `results/` will hold, in bytes, roughly; meant to catch a disk that is obviously too small.
 
     - A second of music: 16-bit segments, plus 60 % of 16-bit 44.1 kHz for an etude's FLAC.
-    - How long a user's songs are is not known before they are decoded: a wav as if 16-bit 44.1 kHz mono, anything else as if 128 kbit/s.
+    - How long a user's songs are is not known before they are decoded: a wav as if 16-bit 44.1 kHz mono, a film as if 2 Mbit/s, anything else as if 128 kbit/s.
     - A run: weights, gradients and Adam's two moments of 12 * layers * dim^2 numbers, 4 bytes each.
     - Demos: 16-bit like the segments. 0.2 GB for the environment's caches, MLflow, logs and the page.
     """
     rate = 2 * params.segments.sample_rate
     if songs:
         sizes = [(Path(path).suffix.lower(), os.path.getsize(path)) for path in songs]
-        music = sum(size / (88_200 if suffix == ".wav" else 16_000) for suffix, size in sizes if suffix in EXTENSIONS) * rate
+        music = sum(size / (88_200 if suffix == ".wav" else 250_000 if suffix in FILM else 16_000) for suffix, size in sizes if suffix in EXTENSIONS) * rate
     else:
         etudes = params.corpus.etudes
         music = etudes.songs * (etudes.min_seconds + etudes.max_seconds) / 2 * (rate + 0.6 * 88_200)

@@ -15,6 +15,8 @@ import numpy as np
 from ostinato.files import UserError, atomic
 
 DRUMS = -1
+#: The drums that have words, lowest and highest: General MIDI 2's.
+DRUM_PITCHES = (27, 88)
 #: Times in seconds, pitch and velocity 0-127, program -1..127.
 NOTE = np.dtype([("start", "f8"), ("end", "f8"), ("pitch", "i2"), ("velocity", "i2"), ("program", "i2")])
 #: A pedal held down, seconds.
@@ -23,7 +25,7 @@ PEDAL = np.dtype([("start", "f8"), ("end", "f8"), ("program", "i2")])
 TICKS_PER_BEAT, BEAT_SECONDS = 1000, 0.5
 #: The controller of the sustain pedal.
 SUSTAIN = 64
-EXTENSIONS = (".mid", ".midi")
+EXTENSIONS = (".mid", ".midi", ".kar", ".rmi", ".smf")
 
 
 @dataclass(frozen=True)
@@ -89,21 +91,16 @@ def from_score(score: Any) -> Piece:
 
 def read_score(path: Path | str) -> Any:
     """A MIDI file as symusic's Score, times in ticks. Raises UserError as `read_midi`."""
-    from symusic import Score
+    from ostinato import channels, smf
 
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    if not data.startswith(b"MThd"):
-        raise UserError(f"{path}: no MIDI file; it begins with {data[:4]!r}, expected {b'MThd'!r}")
     try:
-        score = Score.from_midi(data)
-    except Exception as error:  # symusic raises what its C++ gives it
-        raise UserError(f"{path}: a MIDI file that cannot be read ({' '.join(str(error).split())[:160]})") from None
-    if not score.note_num():
-        raise UserError(f"{path}: a MIDI file without notes")
-    return score
+        return channels.as_symusic(smf.parse(data))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def as_score(piece: Piece, names: dict[int, str] | None = None) -> Any:

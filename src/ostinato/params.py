@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from ostinato.dataset.prompts import parse
 from ostinato.files import UserError
+from ostinato.params_demos import Demos
 from ostinato.params_ears import Ears
 from ostinato.params_midi import Midi
-from ostinato.sections import Launch, Loop, Lora, Method, NotNegative, Plan, Positive, Seconds, Section, Share, Split, Sweep
+from ostinato.sections import Launch, Loop, Lora, Method, NotNegative, Plan, Positive, Seconds, Section, Seed, Share, Split, Sweep
 
 class ParamsError(UserError):
     """A wrong key, type or range in the parameters."""
@@ -30,16 +30,17 @@ class Etudes(Section):
     songs: Positive = Field(description="number of songs")
     min_seconds: Seconds = Field(description="shortest song, seconds")
     max_seconds: Seconds = Field(description="longest song, seconds")
-    seed: int = Field(description="seed of the songs")
+    seed: Seed = Field(description="seed of the songs")
     soundfont: str | None = Field(description="path of a SoundFont; null: the TimGM6mb that pretty_midi brings")
 
 
 class Corpus(Section):
     """Where the music comes from and what is taken of it."""
 
-    folder: str | None = Field(description="folder of recordings (wav, flac, ogg, mp3), searched recursively; null: the embedded corpus")
+    folder: str | None = Field(description="folder of recordings, of any format that FFmpeg reads, searched recursively; null: the embedded corpus")
     min_seconds: Seconds = Field(description="shorter recordings are set aside, seconds")
     silence_db: Annotated[float, Field(lt=0)] = Field(description="recordings whose loudest second stays below this RMS level are silent, dBFS")
+    max_damage: Share = Field(description="recordings of which a larger share cannot be decoded, or is missing at the end, are set aside")
     shards: Positive = Field(description="number of shards; songs go to them by a hash")
     split: Split
     etudes: Etudes
@@ -88,7 +89,7 @@ class Codec(Section):
     fit_seconds: Seconds = Field(description="for spectral: seconds of training audio the codebooks are fitted on")
     kmeans_iterations: Positive = Field(description="for spectral: Lloyd iterations per codebook")
     griffin_lim_iterations: Positive = Field(description="for spectral: phase reconstruction steps when decoding")
-    seed: int
+    seed: Seed
 
     @model_validator(mode="after")
     def _encodec_needs_weights(self) -> Codec:
@@ -138,27 +139,6 @@ class AudioSweep(Sweep):
     segment_seconds: list[Seconds]
 
 
-class Demos(Section):
-    """What is generated before and after training."""
-
-    prompts: list[str] = Field(description="the two seed prompts")
-    heldout: list[str] = Field(description="progressions that must not occur in the training labels")
-    seeds: list[int] = Field(min_length=1)
-    seconds: Seconds = Field(description="length of a demo, seconds")
-    temperature: Annotated[float, Field(gt=0)]
-    top_k: Annotated[int, Field(ge=0)] = Field(description="0: no limit")
-    top_p: Share = Field(description="likeliest codes of this mass; 0: top_k counts")
-    guidance: NotNegative = Field(description="classifier-free guidance coefficient; 1: none")
-
-    @field_validator("prompts", "heldout")
-    @classmethod
-    def _readable(cls, prompts: list[str]) -> list[str]:
-        for prompt in prompts:
-            if not parse(prompt).bars:
-                raise ValueError(f"'{prompt}' names no chord")
-        return prompts
-
-
 class Judge(Section):
     """How obedience is measured."""
 
@@ -167,7 +147,7 @@ class Judge(Section):
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(description="coverage of the intervals")
     min_share: Share = Field(description="least duration of an asked chord over its even share when borders are aligned")
     silence_db: Annotated[float, Field(lt=0)] = Field(description="frames below this level, relative to full scale, are silent, dB")
-    seed: int
+    seed: Seed
 
 
 class Report(Section):
@@ -254,13 +234,13 @@ def part(model: type[Section], name: str, source: str) -> Any:
 def _section(model: Any, name: str, source: str) -> Any:
     if source.lstrip().startswith("{"):
         try:
-            return _validate(model, json.loads(source), name)
+            return _validate(model, json.loads(source), "--params", f"{name}.")
         except json.JSONDecodeError as error:
             raise ParamsError(f"--params: not JSON ({error})") from None
     values = _read_yaml(source)
     if not isinstance(values, Mapping) or name not in values:
         raise ParamsError(f"{source}: section '{name}' is missing")
-    return _validate(model, values[name], f"{source}: {name}")
+    return _validate(model, values[name], source, f"{name}.")
 
 
 def _read_yaml(path: Path | str) -> Any:
@@ -274,21 +254,21 @@ def _read_yaml(path: Path | str) -> Any:
         raise ParamsError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it so") from None
 
 
-def _validate(model: type[Section], values: Any, where: str) -> Any:
+def _validate(model: type[Section], values: Any, where: str, prefix: str = "") -> Any:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ParamsError("; ".join(_line(finding, where) for finding in error.errors())) from None
+        raise ParamsError("; ".join(_line(finding, where, prefix) for finding in error.errors())) from None
 
 
-def _line(finding: Any, where: str) -> str:
-    key = ".".join(str(part) for part in finding["loc"]) or "top level"
+def _line(finding: Any, where: str, prefix: str) -> str:
+    key = (prefix + ".".join(str(part) for part in finding["loc"])).rstrip(".") or "top level"
     if finding["type"] == "extra_forbidden":
         return f"{where}: {key}: unknown key"
     if finding["type"] == "missing":
         return f"{where}: {key}: missing"
     message = finding["msg"].removeprefix("Value error, ")
-    return f"{where}: {key}: {message}" + ("" if isinstance(finding["input"], Mapping) else f", got {finding['input']!r}")
+    return f"{where}: {key}: {message}" + ("" if finding["type"] == "prompt" or isinstance(finding["input"], Mapping) else f", got {finding['input']!r}")
 
 
 def schema() -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ostinato.sections import Loop, Plan, Positive, Section, Share
+from ostinato.sections import Loop, Plan, Positive, Section, Seed, Share
 
 
 class Drills(Section):
     """The music an ear is trained on."""
 
     clips: Positive = Field(description="clips of 12 s that are rendered")
-    seed: int = Field(description="seed of the clips")
+    seed: Seed = Field(description="seed of the clips")
     soundfonts: list[str | None] = Field(min_length=1, description="SoundFonts that take turns; null: the TimGM6mb that pretty_midi brings")
     synthesised: Share = Field(description="share of clips played by instruments whose partials are drawn anew, drums excepted")
 

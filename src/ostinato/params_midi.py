@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ostinato.sections import Loop, Method, NotNegative, Positive, Schedule, Seconds, Section, Share, Split, Sweep
+from ostinato.sections import Loop, Method, NotNegative, Positive, Schedule, Seconds, Section, Seed, Share, Split, Sweep
 
 
 class Pieces(Section):
@@ -19,15 +19,20 @@ class Pieces(Section):
     split: Split
 
 
-class Tokens(Section):
+class Words(Section):
+    """What notes can have words for."""
+
+    pitches: tuple[Annotated[int, Field(ge=0, le=127)], Annotated[int, Field(ge=0, le=127)]] = Field(description="lowest and highest pitch, MIDI numbers")
+    programs: bool = Field(description="words for instruments; without, all is piano and drums are left out")
+
+
+class Tokens(Words):
     """MidiTok's TSD."""
 
     clock: Literal["seconds", "beats"] = Field(description="seconds: the piece as it sounds; beats: the file's own, with its tempos as words")
     resolution: list[tuple[Positive, Positive]] = Field(min_length=1, description="[up to so many beats, steps a beat]; with clock seconds a beat is 0.5 s")
-    pitches: tuple[Annotated[int, Field(ge=0, le=127)], Annotated[int, Field(ge=0, le=127)]] = Field(description="lowest and highest pitch, MIDI numbers")
     velocities: Annotated[int, Field(ge=1, le=127)] = Field(description="steps of loudness")
     pedal: bool = Field(description="words for the sustain pedal")
-    programs: bool = Field(description="words for instruments; without, all is piano and drums are left out")
     chords: bool = Field(description="words for chords")
     rests: bool = Field(description="words for rests")
     time_signatures: bool = Field(description="words for metres")
@@ -89,7 +94,7 @@ class Compositions(Section):
     """What is composed for the page."""
 
     composers: list[str] = Field(description="who is asked for, in their own model where they have one; []: nobody in particular")
-    seeds: list[int] = Field(min_length=1)
+    seeds: list[Seed] = Field(min_length=1)
     seconds: Seconds = Field(description="length, seconds")
     temperature: Annotated[float, Field(gt=0)]
     top_p: Share = Field(description="likeliest words of this mass; 0: all")

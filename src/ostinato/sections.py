@@ -7,9 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ostinato.options import SEEDS
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(gt=0)]
 Positive = Annotated[int, Field(gt=0)]
+Seed = Annotated[int, Field(ge=SEEDS[0], le=SEEDS[1])]
 NotNegative = Annotated[float, Field(ge=0)]
 
 
@@ -103,7 +106,7 @@ class Sweep(Section):
 class Loop(Section):
     """What all training runs share."""
 
-    seed: int
+    seed: Seed
     warmup_share: Share = Field(description="share of the steps in which the learning rate rises")
     final_lr_share: Share = Field(description="last learning rate over the peak")
     weight_decay: NotNegative

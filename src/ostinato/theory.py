@@ -2,15 +2,18 @@
 
 Problem: people write `CMajor`, `Cmaj`, `C`, recognisers write `C:maj`, and they must mean the same thing. A chord is a spelled root,
 a quality in Harte's shorthand and a bass given as a scale degree above the root (Harte et al., "Symbolic representation of musical
-chords", ISMIR 2005). Pitch classes count semitones above C, 0-11. "N" is no chord, "X" is a chord outside the vocabulary.
+chords", ISMIR 2005). Pitch classes count semitones above C, 0-11. "N" is no chord, "X" is a chord outside the vocabulary. Other spellings: `spelling`.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
+from ostinato import spelling
 from ostinato.files import UserError
+from ostinato.spelling import ChordError
 
 #: Harte shorthand -> semitones above the root.
 QUALITIES: dict[str, tuple[int, ...]] = {
@@ -28,18 +31,13 @@ ALIASES: dict[str, str] = {
 NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 #: The usual spelling of each pitch class as a chord root.
 COMMON = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-DEGREES = {"1": 0, "2": 2, "3": 4, "4": 5, "5": 7, "6": 9, "7": 11, "9": 2, "11": 5, "13": 9}
+DEGREES = {"1": 0, "2": 2, "3": 4, "4": 5, "5": 7, "6": 9, "7": 11, "8": 0, "9": 2, "10": 4, "11": 5, "12": 7, "13": 9}
 #: Semitones above the root -> the degree written after the slash.
 DEGREE_NAMES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")
 MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
 MINOR_SCALE = (0, 2, 3, 5, 7, 8, 10)
 
-_CHORD = re.compile(r"^([A-G])([#b]*):?([^/:]*?)(?:/([^/]+))?$")
-_EXPECTED = "a root A-G with # or b, then a quality such as maj, min, 7, maj7, min7, dim, aug, sus4, then perhaps /bass"
-
-
-class ChordError(UserError):
-    """A word that is no chord name."""
+_CHORD = re.compile(r"([A-G])([#b]*)(:?)([^:]*)$")
 
 
 @dataclass(frozen=True)
@@ -52,17 +50,8 @@ class Chord:
 
     @classmethod
     def parse(cls, name: str) -> Chord:
-        """Read `C`, `Cmaj`, `CMajor`, `Am7`, `C:maj7/3`, `C/E`, `N`, `X`. Raises ChordError for anything else."""
-        if name in ("N", "X"):
-            return cls(name, "")
-        match = _CHORD.match(name)
-        if not match:
-            raise ChordError(f"'{name}' is no chord name; expected {_EXPECTED}")
-        letter, accidentals, quality, bass = match.groups()
-        root = letter + accidentals
-        if len(set(accidentals)) > 1:
-            raise ChordError(f"'{name}': the root mixes sharps and flats")
-        return cls(root, _quality(quality, name), _bass(bass, root, name) if bass else 0)
+        """Read a name in any spelling; see `read`, which says besides what was dropped. Raises ChordError."""
+        return read(name).chord
 
     @property
     def is_chord(self) -> bool:
@@ -117,11 +106,51 @@ class Chord:
         return self.harte
 
 
-def _quality(text: str, name: str) -> str:
-    for candidate in (text, ALIASES.get(text), text.lower(), ALIASES.get(text.lower())):
-        if candidate in QUALITIES:
-            return candidate
-    raise ChordError(f"'{name}': '{text}' is no chord quality; known: {', '.join(QUALITIES)}")
+@dataclass(frozen=True)
+class Reading:
+    """What a name means: the nearest `chord` of the vocabulary, the `name` as written, whether `chord` is another set of notes, and the full name in Harte's syntax."""
+
+    chord: Chord
+    name: str
+    reduced: bool
+    harte: str
+
+
+@lru_cache(4096)
+def read(name: str) -> Reading:
+    """Read a chord name: `C`, `CMajor`, `Am7`, `C:maj7/3`, `C/E`, `N`, `X`, all of Harte's syntax (`D:sus4(b7,9)/5`) and of lead sheets (`F#m7b5`, `CΔ7`, `C6/9`).
+
+    A chord that is none of QUALITIES becomes the one nearest to it by its notes, its third, fifth and seventh first; one without a triad becomes X.
+
+    Raises:
+        ChordError: no chord name; the message says what is wrong and what is expected.
+    """
+    text = spelling.plain(name)
+    if text in ("N", "X"):
+        return Reading(Chord(text, ""), name, False, text)
+    if chord := _plain_chord(text):
+        return Reading(chord, name, False, chord.harte)
+    match = re.fullmatch(rf"({spelling.ROOT}:[^/]*)(?:/(.*))?", text)
+    try:
+        full, bass = (match[1], match[2]) if match else ("", "")
+        shorthand, notes = spelling.notes(full)
+    except ValueError:
+        full, _, bass = spelling.harte(text).partition("/")
+        shorthand, notes = spelling.notes(full)
+    root = full.partition(":")[0]
+    quality, step = spelling.nearest(notes, shorthand, QUALITIES), _bass(bass, root, name) if bass else 0
+    chord = Chord(root, quality, step) if quality else Chord("X", "")
+    return Reading(chord, name, not quality or set(QUALITIES[quality]) != notes, full + (f"/{DEGREE_NAMES[step]}" if step else ""))
+
+
+def _plain_chord(text: str) -> Chord | None:
+    """A name of one root, one quality of the vocabulary and perhaps a bass; None for others."""
+    match = _CHORD.match(text)
+    if not match or len(set(match[2])) > 1:
+        return None
+    root, colon, (quality, bass) = match[1] + match[2], match[3], spelling.split_bass(match[4], bool(match[3]))
+    found = next((known for known in (quality, ALIASES.get(quality), quality.lower(), ALIASES.get(quality.lower())) if known in QUALITIES), None)
+    return Chord(root, found, _bass(bass, root, text) if bass else 0) if found else None
 
 
 def _bass(text: str, root: str, name: str) -> int:

@@ -26,6 +26,7 @@ rule pieces:
         set_aside="results/midi/set_aside.tsv",
     params:
         section=midi("pieces"),
+        words=lambda wildcards: json.dumps(PARAMS.midi.tokens.model_dump(include={"pitches", "programs"}), sort_keys=True),
         folder=lambda wildcards: MIDI_FOLDER or "results/midi/scores",
         others=others(MIDI_FILES),
     log:
@@ -36,7 +37,7 @@ rule pieces:
     message:
         "Read every MIDI file, set aside what cannot be used, split by composition"
     shell:
-        "OMP_NUM_THREADS=1 logged {log} ostinato pieces --params {params.section:q} --folder={params.folder:q} --out results/midi"
+        "OMP_NUM_THREADS=1 logged {log} ostinato pieces --params {params.section:q} --words {params.words:q} --folder={params.folder:q} --out results/midi"
 
 
 rule tokens:

@@ -59,7 +59,9 @@ def arrange(song: Song, rng: np.random.Generator) -> list[Note]:
 
 def play(chord: Chord, pattern: str, instrument: str, start: float, beats: float, beat: float,
          previous: list[int] | None, rng: np.random.Generator) -> tuple[list[int], list[Note]]:
-    """One chord for `beats` beats of `beat` seconds from `start` (s). Returns the upper voices and the notes."""
+    """One chord for `beats` beats of `beat` seconds from `start` (s). Returns the upper voices and the notes; N is a rest."""
+    if not chord.is_chord:
+        return previous or [], []
     lowest, centre = REGISTERS[instrument]
     upper = voice(chord, previous, centre, voices=4 if instrument in ("ukulele", "guitar") else 3)
     bass = bass_pitch(chord, lowest) if lowest is not None else None

@@ -63,5 +63,6 @@ def perform(prompt: Prompt, seconds: float, font: Path, rng: np.random.Generator
     repeats = max(1, round(seconds / 2.5 / len(prompt.bars))) if len(prompt.bars) == 1 else 1
     bars = prompt.bars * repeats
     tempo = BEATS_PER_BAR * 60 * len(bars) / seconds
-    song = Song(Key(bars[0][0].pitch_class), tempo, instrument, (Section("demo", bars, str(rng.choice(PATTERNS[instrument]))),))
+    tonic = next((chord.pitch_class for chord in prompt.chords if chord.is_chord), 0)
+    song = Song(Key(tonic), tempo, instrument, (Section("demo", bars, str(rng.choice(PATTERNS[instrument]))),))
     return rendering.render(arrange(song, rng), int(rng.choice(rendering.PROGRAMS[instrument])), font, seconds)

@@ -1,8 +1,10 @@
 """Check recordings: decode each whole, set aside what cannot be used, and give the rest a shard and a split.
 
-A song's identity is the hash of its decoded samples: renaming or moving it moves nothing. Shard and split come from two independent parts of
-that hash, so that adding a song moves no other and touches the table of one shard. Set aside, with a reason: `empty`, `unreadable`, `truncated`,
-`not_finite`, `silent`, `too_short`, `duplicate`; a broken side file (`side_file`) is set aside alone and its song kept.
+A song's identity is the hash of its sound: renaming or moving it moves nothing. Shard and split come from two independent parts of that hash, so that
+adding a song moves no other and touches the table of one shard. Set aside, with a reason: `empty`, `unreadable`, `no_sound`, `truncated`, `damaged`,
+`not_finite`, `silent`, `too_short`, `duplicate`, `hidden`, `link`, `unknown_suffix`; a broken side file (`side_file`) is set aside alone and its song kept.
+Reasons that begin with `used_` say what is odd about a song that is used: `used_damaged`, `used_truncated`, `used_scaled`, `used_offset`,
+`used_out_of_phase`, `used_changes`, `used_one_stream`, `used_name`.
 """
 
 from __future__ import annotations
@@ -11,13 +13,13 @@ import argparse
 import json
 import logging
 import os
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ostinato.corpus.recordings import RecordingError, decode, find, side_files
-from ostinato.files import UserError, sha256, sidecar_path, write_set_aside, write_sidecar, write_text
+from ostinato.corpus.guarded import guarded_map, seconds_for
+from ostinato.corpus.recordings import RecordingError, decode, probe, side_files, survey
+from ostinato.files import UserError, refuse_full_disk, sha256, sidecar_path, write_set_aside, write_sidecar, write_text
 from ostinato.params import Corpus, Split, section
 
 log = logging.getLogger(__name__)
@@ -33,13 +35,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the tables of songs and of what was set aside."""
     params: Corpus = section("corpus", args.params)
-    paths = find(args.folder)
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        results = list(pool.map(partial(examine, params=params), paths, chunksize=4))
+    paths, others, aside = survey(args.folder)
+    jobs = len(os.sched_getaffinity(0))
+    results = list(guarded_map(partial(examine, params=params), paths, jobs, dead, seconds_for))
     songs = [song for song, _ in results if song]
-    aside = [row for _, rows in results for row in rows]
+    aside += [row for _, rows in results for row in rows]
+    aside += [row for row in guarded_map(probe, others, jobs, lambda path, why: None, seconds_for) if row] if others else []
     songs, duplicates = drop_duplicates(songs)
     write_set_aside(args.out / "set_aside.tsv", sorted(aside + duplicates))
+    if not paths:
+        raise UserError(f"corpus.folder: {args.folder}: no recording in it; what else lies there is in {args.out / 'set_aside.tsv'}")
     if not songs:
         raise UserError(f"{args.folder}: none of {len(paths)} recordings can be used; the reasons are in {args.out / 'set_aside.tsv'}")
     write_sidecar(args.out / "set_aside.tsv", "check", [], params.model_dump())
@@ -53,21 +58,36 @@ def run(args: argparse.Namespace) -> None:
 def examine(path: Path, params: Corpus) -> tuple[dict[str, Any] | None, list[tuple[str, str, str]]]:
     """A recording's row of the song table, or None; and rows (path, reason, detail) of what is set aside."""
     try:
-        decoded = decode(path)
+        decoded = decode(path, params.max_damage)
         if decoded.duration < params.min_seconds:
             raise RecordingError("too_short", f"{decoded.duration:.1f} s, corpus.min_seconds is {params.min_seconds:g}")
         if decoded.loudest_db < params.silence_db:
             raise RecordingError("silent", f"loudest second {decoded.loudest_db:.0f} dBFS, corpus.silence_db is {params.silence_db:g}")
     except RecordingError as error:
         return None, [(str(path), error.reason, error.detail)]
-    except (OSError, RuntimeError, ValueError) as error:  # a decoder's own failure on one file must not end the run
+    except Exception as error:  # whatever is thrown at one file must not end the run
+        refuse_full_disk(error)
         return None, [(str(path), "unreadable", f"{type(error).__name__}: {error}")]
     lab, tags, problems = side_files(path)
     shard, split = place(decoded.content, params.shards, params.split)
     song = {"id": decoded.content[:16], "path": str(path), "sha256": sha256(path), "duration": round(decoded.duration, 4),
             "sample_rate": decoded.sample_rate, "channels": decoded.channels, "shard": shard, "split": split, "tags": tags,
-            "lab": str(lab) if lab else None}
-    return song, [(str(side), "side_file", detail) for side, detail in problems]
+            "lab": str(lab) if lab else None} | decoded.levels.row
+    remarks = [*decoded.remarks, *_odd_name(path)]
+    return song, [(str(path), reason, detail) for reason, detail in remarks] + [(str(side), "side_file", detail) for side, detail in problems]
+
+
+def dead(path: Path, why: str) -> tuple[None, list[tuple[str, str, str]]]:
+    """For a recording at which the process that decodes it dies or hangs."""
+    return None, [(str(path), "unreadable", f"the process that decoded it {why}")]
+
+
+def _odd_name(path: Path) -> list[tuple[str, str]]:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return [("used_name", "its name is no UTF-8, which other programs may not like")]
+    return []
 
 
 def place(content: str, shards: int, split: Split) -> tuple[int, str]:

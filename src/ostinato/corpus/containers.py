@@ -1,92 +1,114 @@
 """Was a file cut short? Decoders play what there is without a word; the containers know better.
 
-wav: the size of the data chunk. mp3: every frame's header tells its length, so the last one is whole or not, and a Xing/Info header tells how many
-there should be. ogg: the last page carries an end-of-stream flag. (flac: the decoder itself fails.)
+wav: the size of the data chunk. mp3: a Xing/Info header tells how many frames there should be. ogg: the last page of a stream carries an end-of-stream flag,
+and is whole. Programs that write to a pipe cannot know a length, and recorders that are switched off leave an old one: such lengths are not believed.
 Sources: RIFF/WAVE (Microsoft, 1991), ISO 11172-3 frame header, RFC 3533 page header, LAME's Xing header.
 """
 
 from __future__ import annotations
 
+import mmap
+import os
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
-#: kbit/s by (MPEG 1?, index), layer III.
-BITRATES = {
-    True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}
+#: A data chunk of so many bytes or more, in a smaller file, was written before its length was known.
+UNKNOWN_LENGTH = 0x7FFFF000
 RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+#: How much of an mp3 is searched for its first frame, and of an ogg for its last page (bytes): a page has 65,307 at most.
+SEARCHED = 1 << 17
+#: Bytes of an ogg page before its table of segments.
+OGG_HEADER = 27
 
 
-def cut_short(path: Path | str) -> str | None:
-    """Why a wav, mp3 or ogg file is incomplete, in words; None when it is whole or of another kind."""
-    path = Path(path)
-    test = {".wav": _wav, ".mp3": _mp3, ".ogg": _ogg}.get(path.suffix.lower())
-    return test(path) if test else None
+def missing_wav(path: Path | str) -> int:
+    """Bytes of sound that a wav promises and does not hold."""
+    with Path(path).open("rb") as stream:
+        found = _data_chunk(stream)
+        return max(0, found[0] + found[1] - os.path.getsize(path)) if found and 0 < found[1] < UNKNOWN_LENGTH else 0
 
 
-def _wav(path: Path) -> str | None:
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        if stream.read(4) != b"RIFF":
-            return None
-        stream.seek(12)
-        while len(header := stream.read(8)) == 8:
-            length = struct.unpack("<I", header[4:])[0]
-            if header[:4] == b"data":
-                missing = stream.tell() + length - size
-                # 0 and 2^32-1 are written by programs that stream and do not know the length
-                return f"{missing} bytes of sound are missing" if missing > 0 and length not in (0, 0xFFFFFFFF) else None
-            stream.seek(length + length % 2, 1)
-    return None
+def stale_length(path: Path | str) -> bool:
+    """Whether sound goes on in a wav after the length its header gives: what follows is no other chunk."""
+    with Path(path).open("rb") as stream:
+        found, size = _data_chunk(stream), os.path.getsize(path)
+        if not found or found[0] + found[1] + 8 >= size:
+            return False
+        stream.seek(found[0] + found[1])
+        after = stream.read(9)
+        return not any(_is_chunk(after[pad : pad + 8]) for pad in (0, 1)) and any(after)
 
 
-def _mp3(path: Path) -> str | None:
-    data = path.read_bytes()
-    position = 10 + _tag_size(data) if data[:3] == b"ID3" else 0
-    end = len(data) - (128 if data[-128:-125] == b"TAG" else 0)
-    promised, found = None, 0
-    while position + 4 <= end:
-        length = _frame_length(data[position : position + 4])
-        if length is None:
-            # not a frame: padding or another tag at the end is no damage, and damage inside is the decoder's business
-            return None if promised is None or found >= promised else f"{promised - found} of {promised} frames are missing"
-        if position + length > end:
-            return "the last frame is cut off"
-        if found == 0:
-            promised = _xing_frames(data[position : position + length])
-        position, found = position + length, found + 1
-    return f"{promised + 1 - found} of {promised} frames are missing" if promised and found < promised else None
+def _is_chunk(header: bytes) -> bool:
+    return len(header) == 8 and all(32 <= byte < 127 for byte in header[:4])
 
 
-def _tag_size(data: bytes) -> int:
-    return sum((byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0)))
-
-
-def _frame_length(header: bytes) -> int | None:
-    """Bytes of an MPEG layer III frame, header included; None if this is no such header."""
-    version, layer = (header[1] >> 3) & 3, (header[1] >> 1) & 3
-    bitrate, rate = header[2] >> 4, (header[2] >> 2) & 3
-    if header[0] != 0xFF or header[1] & 0xE0 != 0xE0 or version == 1 or layer != 1 or bitrate in (0, 15) or rate == 3:
+def _data_chunk(stream: BinaryIO) -> tuple[int, int] | None:
+    """Where the sound of a RIFF file begins, and how many bytes its header gives it."""
+    if stream.read(4) != b"RIFF":
         return None
-    samples = 1152 if version == 3 else 576
-    return samples // 8 * BITRATES[version == 3][bitrate] * 1000 // RATES[version][rate] + ((header[2] >> 1) & 1)
-
-
-def _xing_frames(frame: bytes) -> int | None:
-    for mark in (b"Xing", b"Info"):
-        at = frame.find(mark, 0, 64)
-        if at >= 0 and frame[at + 7] & 1:
-            return int.from_bytes(frame[at + 8 : at + 12], "big")
+    stream.seek(12)
+    while len(header := stream.read(8)) == 8:
+        length = struct.unpack("<I", header[4:])[0]
+        if header[:4] == b"data":
+            return stream.tell(), length
+        stream.seek(length + length % 2, 1)
     return None
 
 
-def _ogg(path: Path) -> str | None:
-    data = path.read_bytes()
+def promised_mp3(path: Path | str) -> float | None:
+    """Seconds that the Xing or Info header of an mp3 promises; None where there is none."""
+    with Path(path).open("rb") as stream:
+        tag = stream.read(10)
+        while tag[:3] == b"ID3":  # a file may have several
+            stream.seek(sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:10], (21, 14, 7, 0))), 1)
+            tag = stream.read(10)
+        stream.seek(-len(tag), 1)
+        data = stream.read(SEARCHED)
+    at = min((place for place in (data.find(b"Xing"), data.find(b"Info")) if place >= 0), default=-1)
+    frame = max((data.rfind(b"\xff" + bytes([second]), 0, max(at, 0)) for second in (0xFB, 0xFA, 0xF3, 0xF2, 0xE3, 0xE2)), default=-1)
+    if at < 0 or frame < 0 or at - frame > 64 or not data[at + 7] & 1:
+        return None
+    version, rate = (data[frame + 1] >> 3) & 3, (data[frame + 2] >> 2) & 3
+    if rate == 3:
+        return None
+    return int.from_bytes(data[at + 8 : at + 12], "big") * (1152 if version == 3 else 576) / RATES[version][rate]
+
+
+def ogg_links(path: Path | str) -> list[tuple[int, int]]:
+    """Where each of the streams that are chained in an ogg begins and ends, in bytes; nothing for other files. A link begins with pages marked as beginnings."""
+    if os.path.getsize(path) < OGG_HEADER:
+        return []
+    with Path(path).open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if data[:4] != b"OggS":
+            return []
+        starts, begun, page = [], True, 0
+        while page >= 0 and page + OGG_HEADER <= len(data):
+            first = bool(data[page + 5] & 2)
+            if first and begun:
+                starts.append(page)
+            begun = not first
+            table = data[page + OGG_HEADER : page + OGG_HEADER + data[page + 26]]
+            after = page + OGG_HEADER + len(table) + sum(table)
+            # where the next page is not where it should be, the file is damaged: go on at the next mark
+            page = after if data[after : after + 4] == b"OggS" else data.find(b"OggS", page + 4)
+        return list(zip(starts, [*starts[1:], len(data)]))
+
+
+def ogg_end(path: Path | str) -> str | None:
+    """What is wrong with the end of an ogg, in words."""
+    with Path(path).open("rb") as stream:
+        stream.seek(max(0, os.path.getsize(path) - SEARCHED))
+        data = stream.read()
     last = data.rfind(b"OggS")
-    if last < 0 or last + 27 > len(data):
+    if last < 0 or last + OGG_HEADER > len(data):
         return "no whole page at the end"
-    segments = data[last + 27 : last + 27 + data[last + 26]]
-    if last + 27 + len(segments) + sum(segments) > len(data):
+    segments = data[last + OGG_HEADER : last + OGG_HEADER + data[last + 26]]
+    if last + OGG_HEADER + len(segments) + sum(segments) > len(data):
         return "the last page is cut off"
-    return None if data[last + 5] & 4 else "the last page is not marked as the end"
+    return None if data[last + 5] & 4 else UNMARKED_END
+
+
+#: What a recording of a stream on air looks like too.
+UNMARKED_END = "the last page is not marked as the end"

@@ -3,6 +3,8 @@
 Tables, anywhere below the folder, name files relative to themselves: `maestro-v*.csv` of MAESTRO, whose official split is kept; `metadata.csv` of ASAP;
 `metadata.csv` with the columns path, composer, genre, composition, of which all but path may be empty. POP909 is known by its folders. Without any, the
 first folder is the composer, and files that differ only in a version's suffix (`_v2`, `(1)`, `take 3`, `no_repeat`) are one composition.
+
+Composers whose names differ in capitals, in blanks, or in how Unicode composes their letters are one, and called as most files have it.
 """
 
 from __future__ import annotations
@@ -10,9 +12,12 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import os
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from ostinato.files import UserError
@@ -35,20 +40,50 @@ class Known:
     split: str | None = None
     source: str | None = None
 
+    @property
+    def key(self) -> tuple[str, str] | None:
+        """What is equal where one composition is filed under two spellings of its composer; None where it is not filed under its composer."""
+        whose, _, which = self.composition.partition("/")
+        return (name_key(whose), unicodedata.normalize("NFC", which)) if self.composer and which and name_key(whose) == name_key(self.composer) else None
 
-def known(folder: Path, paths: list[Path]) -> dict[Path, Known]:
-    """What is known of each file below `folder`. Raises UserError for a table of MAESTRO or ASAP that cannot be understood."""
-    tables: dict[Path, Known] = {}
-    for path in sorted(folder.rglob("*.csv")):
+
+def known(folder: Path, paths: Sequence[Path], tables: Sequence[Path]) -> dict[Path, Known]:
+    """What is known of each file below `folder`, by `tables` there. Raises UserError for a table of MAESTRO or ASAP that cannot be understood."""
+    told: dict[Path, Known] = {}
+    for path in tables:
         reader = MAESTRO if path.match("maestro-v*.csv") else _metadata(path) if path.name == "metadata.csv" else None
         if reader:
-            tables |= {path.parent / name: what for name, what in _read(path, *reader)}
-    return {path: tables.get(path) or _pop909(path, folder) or by_place(path.relative_to(folder)) for path in paths}
+            told |= {path.parent / name: what for name, what in _read(path, *reader)}
+    return _spelled_alike({path: told.get(path) or _pop909(path, folder) or by_place(path.relative_to(folder)) for path in paths})
+
+
+def _spelled_alike(facts: dict[Path, Known]) -> dict[Path, Known]:
+    counts = Counter(fact.composer for fact in facts.values() if fact.composer)
+    spelling: dict[str, str] = {}
+    for name, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        spelling.setdefault(name_key(name), name)
+    return {path: replace(fact, composer=fact.composer and spelling[name_key(fact.composer)]) for path, fact in facts.items()}
+
+
+def name_key(name: str) -> str:
+    """What is equal where two names are one composer's: `Chopin` and `chopin`, the letter é and an e with its accent after it; not `Dvorak` and `Dvořák`."""
+    lower = unicodedata.normalize("NFC", name).lower()
+    return " ".join(unicodedata.normalize("NFC", lower).split())
+
+
+def same_composer(asked: str | None, name: str | None) -> bool:
+    """Whether a piece by `name` is by whom was asked for; None: anyone."""
+    return asked is None or name is not None and name_key(asked) == name_key(name)
+
+
+def printable(name: str) -> str:
+    """A file's name in letters: bytes that are no UTF-8 become `\\xe9`."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def by_place(path: Path) -> Known:
     """What a path relative to the folder of all files says."""
-    place = PurePosixPath(path.as_posix()).with_suffix("")
+    place = PurePosixPath(printable(path.as_posix())).with_suffix("")
     composition = str(place.with_name(without_version(place.name)))
     return Known(composition, place.parts[0] if len(place.parts) > 1 else None)
 

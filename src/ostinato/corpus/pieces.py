@@ -2,7 +2,8 @@
 
 All that is one composition stands on one side: performances and versions by the tables of `metadata`, copies in other keys and tunes under other names by
 `kinship`. The split is a hash of the composition's name, so that a new piece moves no other; an official split is kept. Set aside, with a reason: `empty`,
-`unreadable`, `too_few_notes`, `duplicate` (the same notes, however loud and however late).
+`unreadable`, `too_few_notes`, `duplicate` (the same notes, however loud and however late), `no_words` (none of its notes has a word in the vocabulary that the
+training set makes), `unknown_suffix`, `hidden`, `link`.
 """
 
 from __future__ import annotations
@@ -15,27 +16,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ostinato.corpus.guarded import guarded_map
+from ostinato.corpus.folders import Aside
 from ostinato.corpus.kinship import Families, onsets, pitches, same_onsets, same_tunes, sketch
-from ostinato.corpus.metadata import Known, known
+from ostinato.corpus.metadata import Known, known, printable
+from ostinato.corpus.midi_files import each, find
+from ostinato.corpus.vocabulary import Said, said, why_wordless, wordless
 from ostinato.files import UserError, sha256, sidecar_path, write_jsonl, write_set_aside, write_sidecar
 from ostinato.midi import EXTENSIONS, read_midi
 from ostinato.params import part
-from ostinato.params_midi import Pieces
+from ostinato.params_midi import Pieces, Words
 from ostinato.sections import Split
 
 #: Later is held back more; a piece that is kin to pieces of two official splits goes to the later.
 SPLITS = ("train", "valid", "test")
-#: A file said to last longer is broken (s).
-LONGEST = 24 * 3600
 Row = dict[str, Any]
-#: Path, reason, detail.
-Aside = tuple[str, str, str]
+#: As params.yaml has it.
+WORDS = '{"pitches": [21, 109], "programs": true}'
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the stage's options."""
     parser.add_argument("--params", required=True, help="section `midi.pieces`, as JSON")
+    parser.add_argument("--words", default=WORDS, help="`pitches` and `programs` of section `midi.tokens`, as JSON: what there are words for; default: %(default)s")
     parser.add_argument("--folder", type=Path, required=True, help="folder of MIDI files, with tables of metadata where there are any")
     parser.add_argument("--out", type=Path, required=True, help="folder for pieces.jsonl and set_aside.tsv")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="files read at once; does not change the result")
@@ -43,20 +45,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the table of pieces and that of what was set aside. Raises UserError when no piece is left."""
-    params = part(Pieces, "midi.pieces", args.params)
-    paths = find(args.folder)
-    facts = known(args.folder, paths)
-    rows, aside = examine_all(paths, params.min_notes, args.jobs)
+    params, words, listed = part(Pieces, "midi.pieces", args.params), part(Words, "midi.tokens", args.words), args.out / "set_aside.tsv"
+    paths, tables, aside = find(args.folder, "midi.pieces.folder: ")
+    facts = known(args.folder, paths, tables)
+    rows, unusable = examine_all(paths, params.min_notes, words, args.jobs)
     rows, duplicates = drop_duplicates(rows)
-    write_set_aside(args.out / "set_aside.tsv", sorted(aside + duplicates))
-    if not rows:
-        raise UserError(f"{args.folder}: none of {len(paths)} MIDI files can be used; the reasons are in {args.out / 'set_aside.tsv'}")
-    pieces = name_and_place(rows, facts, args.folder, params)
+    pieces, silent = drop_wordless(name_and_place(rows, facts, args.folder, params), {row["path"].as_posix(): row["said"] for row in rows}, words)
+    write_set_aside(listed, sorted(aside + unusable + duplicates + silent))
+    if not paths:
+        raise UserError(f"midi.pieces.folder: {args.folder}: no MIDI file in it; expected files ending in {', '.join(EXTENSIONS)}")
+    if not pieces:
+        raise UserError(f"{args.folder}: none of {len(paths)} MIDI files can be used; the reasons are in {listed}")
     table = args.out / "pieces.jsonl"
     write_jsonl(table, pieces)
     # A folder that we made has a sidecar, through which lineage goes on; a folder of the user's may hold gigabytes of other files.
     made = sidecar_path(args.folder).is_file()
-    write_sidecar(table, "pieces", [args.folder] if made else [row["path"] for row in pieces], params.model_dump(), beside=[args.out / "set_aside.tsv"])
+    write_sidecar(table, "pieces", [args.folder] if made else [row["path"] for row in pieces], params.model_dump() | words.model_dump(),
+                  beside=[args.out / "set_aside.tsv"])
     print(summary(pieces, len(paths)))
 
 
@@ -68,41 +73,40 @@ def summary(pieces: list[Row], files: int) -> str:
     return f"{len(pieces)} pieces, {notes} notes, {hours:.1f} h; compositions: {parts}; {files - len(pieces)} files set aside"
 
 
-def find(folder: Path) -> list[Path]:
-    """All MIDI files below `folder`, sorted; hidden files and folders are left out. Raises UserError when there is none."""
-    if not folder.is_dir():
-        raise UserError(f"midi.pieces.folder: {folder}: " + ("not a folder" if folder.exists() else "no such folder"))
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
-    paths = sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-    if not paths:
-        raise UserError(f"midi.pieces.folder: {folder}: no MIDI file in it; expected files ending in {', '.join(EXTENSIONS)}")
-    return paths
-
-
-def examine_all(paths: list[Path], min_notes: int, jobs: int) -> tuple[list[Row], list[Aside]]:
+def examine_all(paths: list[Path], min_notes: int, words: Words, jobs: int) -> tuple[list[Row], list[Aside]]:
     """Rows of the files that can be used, and of those that cannot."""
-    results = guarded_map(partial(examine, min_notes=min_notes), paths, jobs, dead)
-    return [result for result in results if isinstance(result, dict)], [result for result in results if isinstance(result, tuple)]
+    rows, aside = [], []
+    for path, result in zip(paths, each(partial(examine, min_notes=min_notes, words=words), paths, jobs)):
+        if isinstance(result, dict):
+            rows.append(result)
+        else:
+            aside.append(result if isinstance(result, tuple) else unreadable(path, result))
+    return rows, aside
 
 
-def dead(path: Path) -> Aside:
-    """For a file at which the process that reads it dies."""
-    return str(path), "unreadable", "reading it crashes symusic"
+def unreadable(path: Path, line: str) -> Aside:
+    """The row for a file that cannot be read, from the line that says so."""
+    message = line.removeprefix(f"{path}: ")
+    return str(path), "empty" if "without notes" in message or path.exists() and not path.stat().st_size else "unreadable", message
 
 
-def examine(path: Path, min_notes: int) -> Row | Aside:
-    """What is in a MIDI file, or why it cannot be used."""
-    try:
-        piece = read_midi(path)
-    except UserError as error:
-        message = str(error).removeprefix(f"{path}: ")
-        return str(path), "empty" if not path.stat().st_size or "without notes" in message else "unreadable", message
+def examine(path: Path, min_notes: int, words: Words) -> Row | Aside:
+    """What is in a MIDI file, or why it cannot be used. Raises UserError for one that cannot be read."""
+    piece = read_midi(path)
     if len(piece.notes) < min_notes:
         return str(path), "too_few_notes", f"{len(piece.notes)} notes, midi.pieces.min_notes is {min_notes}"
-    if not piece.seconds < LONGEST:
-        return str(path), "unreadable", f"its last note would end after {piece.seconds / 3600:.0f} h"
+    if not any(kinds := said(piece, words)):
+        return str(path), "no_words", why_wordless(piece, words)
     return {"path": path, "programs": piece.programs, "notes": len(piece.notes), "seconds": round(piece.seconds, 2), "sha256": sha256(path),
-            "pitches": pitches(piece), "sketch": sketch(piece)}
+            "pitches": pitches(piece), "sketch": sketch(piece), "said": kinds}
+
+
+def drop_wordless(pieces: list[Row], said_by: dict[str, Said], words: Words) -> tuple[list[Row], list[Aside]]:
+    """Keep the pieces that the vocabulary of the training set has a word for; rows for the others."""
+    silent = {piece["path"] for piece in wordless(pieces, said_by, words)}
+    return [piece for piece in pieces if piece["path"] not in silent], [
+        (path, "no_words", "no piece of the training set has " + ("drums" if said_by[path].drums else "pitches") + ", so there are no words for them")
+        for path in sorted(silent)]
 
 
 def drop_duplicates(rows: list[Row]) -> tuple[list[Row], list[Aside]]:
@@ -131,6 +135,8 @@ def name_and_place(rows: list[Row], facts: dict[Path, Known], folder: Path, para
     for fact in facts.values():
         if fact.source in recordings:  # ASAP cut performances out of MAESTRO's
             families.join(recordings[fact.source], fact.composition)
+        if fact.key:
+            families.join(fact.key, fact.composition)
     for one, other in same_tunes([row["sketch"] for row in rows], [facts[row["path"]].composition for row in rows]):
         families.join(one, other)
     members: defaultdict[Any, list[Row]] = defaultdict(list)
@@ -173,5 +179,5 @@ def _ids(rows: list[Row], folder: Path) -> dict[Path, str]:
     """Paths relative to the folder without suffix, where that is unique."""
     names: defaultdict[str, list[Path]] = defaultdict(list)
     for row in rows:
-        names[row["path"].relative_to(folder).with_suffix("").as_posix()].append(row["path"])
-    return {path: name if len(paths) == 1 else path.relative_to(folder).as_posix() for name, paths in names.items() for path in paths}
+        names[printable(row["path"].relative_to(folder).with_suffix("").as_posix())].append(row["path"])
+    return {path: name if len(paths) == 1 else printable(path.relative_to(folder).as_posix()) for name, paths in names.items() for path in paths}

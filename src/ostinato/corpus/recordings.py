@@ -1,47 +1,67 @@
-"""Read recordings: wav, flac, ogg, mp3, any rate, mono or stereo, through libsndfile; resampled with soxr.
+"""Read recordings: whatever FFmpeg decodes, any rate, any number of channels; resampled with soxr.
 
 A recording is decoded whole, block by block, before anything is made of it: headers promise what files do not hold.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 import soxr
 import yaml
 
-from ostinato.corpus.containers import cut_short
+from ostinato.corpus.containers import UNMARKED_END, missing_wav, ogg_end, promised_mp3
+from ostinato.corpus.decoding import Decoding, NoSound
+from ostinato.corpus.folders import Aside, hidden, search
+from ostinato.corpus.levels import Levels, Meter
 from ostinato.files import UserError
 
-EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
-BLOCK_SECONDS = 30
-#: A header may promise this much more than is decoded (s): an mp3's length is an estimate.
+#: What is taken for a recording by its name. FFmpeg goes by what is in a file; names keep pictures and texts from being asked.
+SOUND = """.3ga .aa3 .aac .ac3 .adts .aif .aifc .aiff .amr .ape .au .awb .bwf .caf .dff .dsf .dts .dtshd .eac3 .flac .gsm .m4a .m4b .m4r .mka .mp1 .mp2 .mp3 .mpa .mpc
+    .mpga .oga .ogg .ogx .oma .opus .qoa .ra .rf64 .rm .shn .snd .spx .tak .tta .voc .w64 .wav .wave .weba .wma .wv""".split()
+FILM = ".3g2 .3gp .asf .avi .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv".split()
+EXTENSIONS = (*SOUND, *FILM)
+#: Other files are asked for sound too, but for these, which are known to hold none.
+SILENT = (".csv", ".jams", ".json", ".lab", ".beats", ".md", ".txt", ".yaml", ".yml")
+#: So much sound (s) makes a file of another name a recording: chance bytes look like a moment of mp3.
+PROBED_SECONDS = 2.0
+#: A length may promise so much more than is decoded (s): coders pad, and containers round.
 TRUNCATED_SECONDS = 0.5
+#: Recordings of which a larger share is lost are set aside, where corpus.max_damage does not say otherwise.
+MAX_DAMAGE = 0.1
+#: Containers whose last packet is whole unless something is missing after it; others end anywhere when they were recorded on air.
+WHOLE = {"w64", "caf", "voc"}
+#: A coder may overshoot full scale by so much (ratio) before it is worth a line: 1 dB.
+OVERSHOOT = 1.122
 
 
 class RecordingError(UserError):
     """A recording that cannot be used; `reason` is one word for the table of what was set aside."""
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
+        super().__init__(reason, detail)  # as they came, so that it can go from one process to another
         self.reason, self.detail = reason, detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What decoding a whole recording showed: rate in Hz, length in frames, the loudest second's RMS in dBFS, the hash of its samples."""
+    """What decoding a whole recording showed: rate in Hz, length in frames, the loudest second's RMS in dBFS, the identity of its sound, how it is to be
+    heard, and what is to be said of it though it is used, as (reason, detail)."""
 
     sample_rate: int
     channels: int
     frames: int
     loudest_db: float
     content: str
+    levels: Levels
+    remarks: tuple[tuple[str, str], ...] = ()
 
     @property
     def duration(self) -> float:
@@ -50,89 +70,160 @@ class Decoded:
 
 
 def find(folder: Path | str) -> list[Path]:
-    """All recordings below `folder`, sorted; hidden files and folders are left out.
+    """All recordings below `folder`, sorted; hidden ones are left out. Raises UserError as `survey`, or when there is none."""
+    recordings = survey(folder)[0]
+    if not recordings:
+        raise UserError(f"corpus.folder: {folder}: no recording in it; expected files such as .wav, .flac, .mp3, .m4a, .ogg, .opus or the sound of .mp4")
+    return recordings
+
+
+def survey(folder: Path | str) -> tuple[list[Path], list[Path], list[Aside]]:
+    """What lies below a folder: recordings, files of other names that may hold sound, and what is set aside as (path, reason, detail).
 
     Raises:
-        UserError: the folder is missing, is no folder, cannot be read, or holds no recording.
+        UserError: the folder is missing, is no folder, or cannot be read.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"corpus.folder: {folder}: " + ("not a folder" if folder.exists() else "no such folder"))
+    found = search(folder)
+    if (str(folder), "unreadable") in [row[:2] for row in found.aside]:
+        raise UserError(f"corpus.folder: {folder}: cannot be read")
+    recordings, others, aside = [], [], found.aside
+    for path in found.files:
+        named = path.suffix.lower() in EXTENSIONS
+        if hidden(path, folder):
+            aside += [(str(path), "hidden", "its name, or its folder's, begins with a dot")] if named else []
+        elif named:
+            recordings.append(path)
+        elif path.suffix.lower() not in SILENT:
+            others.append(path)
+    return recordings, others, aside
+
+
+def probe(path: Path) -> Aside | None:
+    """Whether there is sound in a file that is called as no recording is; then a row for the table."""
+    decoding = Decoding(path)
     try:
-        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
-        next(folder.iterdir(), None)
-    except PermissionError as error:
-        raise UserError(f"corpus.folder: {error.filename}: cannot be read ({error.strerror})") from None
-    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    if not found:
-        raise UserError(f"corpus.folder: {folder}: no recording in it; expected files ending in {', '.join(EXTENSIONS)}")
-    return found
+        heard = any(decoding.seconds >= PROBED_SECONDS for _ in _blocks(decoding))
+    except RecordingError:
+        return None
+    return (str(path), "unknown_suffix", f"sound in it ({decoding.codec}); give it a suffix such as {_suffix(decoding)} to have it used") if heard else None
 
 
-def decode(path: Path | str) -> Decoded:
-    """Decode a whole recording in blocks and measure it.
+def _suffix(decoding: Decoding) -> str:
+    kind = decoding.container.split(",")[0]
+    return {"mov": ".m4a", "matroska": ".mka", "asf": ".wma"}.get(kind, f".{kind}" if f".{kind}" in EXTENSIONS else ".mka")
 
-    The content hash is over 16-bit samples, rate and channels, so that a copy under another name, or re-wrapped without loss, is recognised.
+
+def decode(path: Path | str, max_damage: float = MAX_DAMAGE) -> Decoded:
+    """Decode a whole recording in blocks and measure it. `max_damage` is the share of it that may be lost.
 
     Raises:
-        RecordingError: reason `empty`, `unreadable`, `truncated` or `not_finite`.
+        RecordingError: reason `empty`, `unreadable`, `no_sound`, `truncated`, `damaged` or `not_finite`.
     """
-    if Path(path).stat().st_size == 0:
+    decoding, meter = Decoding(Path(path)), Meter()
+    for block in _blocks(decoding):
+        if not np.isfinite(block).all():
+            raise RecordingError("not_finite", f"NaN or infinity after {meter.frames / decoding.sample_rate:.1f} s")
+        meter.add(block, decoding.sample_rate)
+    if not meter.frames:
+        raise RecordingError("empty", "a header, but no sound" + (f": none of {decoding.broken} packets can be decoded" if decoding.broken else ""))
+    remarks = [*_losses(decoding, max_damage), *_odd_levels(meter, decoding), *(("used_changes", change) for change in decoding.changes)]
+    if decoding.streams > 1:
+        remarks.append(("used_one_stream", f"{decoding.streams} streams of sound in it, one is used"))
+    return Decoded(decoding.sample_rate, decoding.channels, decoding.frames, 10 * float(np.log10(max(meter.loudest, 1e-12))), decoding.fingerprint,
+                   meter.levels, tuple(remarks))
+
+
+def _blocks(decoding: Decoding) -> Iterator[np.ndarray]:
+    """Blocks of a recording, [T, C]. Whatever FFmpeg and what lies between throw at a file is that file's fault."""
+    if decoding.path.stat().st_size == 0:
         raise RecordingError("empty", "0 bytes")
-    digest, loudest, frames = hashlib.sha256(), 0.0, 0
     try:
-        with soundfile.SoundFile(path) as sound:
-            rate, channels, promised = sound.samplerate, sound.channels, sound.frames
-            digest.update(f"{rate} {channels} ".encode())
-            for block in sound.blocks(rate * BLOCK_SECONDS, dtype="float32", always_2d=True):
-                if not np.isfinite(block).all():
-                    raise RecordingError("not_finite", f"NaN or infinity after {frames / rate:.1f} s")
-                digest.update((np.clip(block, -1, 1) * 32767).astype(np.int16).tobytes())
-                loudest, frames = max(loudest, _loudest_second(block, rate)), frames + len(block)
-    except soundfile.LibsndfileError as error:
-        raise RecordingError("unreadable", str(error)) from None
-    if frames == 0:
-        raise RecordingError("empty", "a header, but no sound")
-    if (promised - frames) / rate > TRUNCATED_SECONDS:
-        raise RecordingError("truncated", f"{promised / rate:.1f} s promised, {frames / rate:.1f} s decoded")
-    if missing := cut_short(path):
-        raise RecordingError("truncated", f"{missing}, {frames / rate:.1f} s decoded")
-    return Decoded(rate, channels, frames, 10 * float(np.log10(max(loudest, 1e-12))), digest.hexdigest())
+        yield from decoding.blocks()
+    except NoSound:
+        raise RecordingError("no_sound", f"a {decoding.container or 'file'} without a stream of sound") from None
+    except (OSError, ValueError, ArithmeticError, RuntimeError, LookupError, AssertionError, TypeError) as error:  # FFmpegError is among them
+        log = getattr(error, "log", None)  # of an FFmpegError: level, part of FFmpeg, what it said last
+        said = [getattr(error, "strerror", None) or str(error) or type(error).__name__, *([log[2]] if log else [])]
+        raise RecordingError("unreadable", f"FFmpeg cannot read it as sound ({' '.join('; '.join(said).split())})") from None
 
 
-def _loudest_second(block: np.ndarray, rate: int) -> float:
-    """Largest mean square over whole seconds (of the block itself, if it is shorter)."""
-    power = (block.astype(np.float64) ** 2).mean(axis=1)
-    seconds = len(power) // rate
-    return float(power[: seconds * rate].reshape(seconds, rate).mean(axis=1).max()) if seconds else float(power.mean())
+def _losses(decoding: Decoding, max_damage: float) -> Iterator[tuple[str, str]]:
+    """What of a recording is lost, inside or at its end. Raises RecordingError when that is more than `max_damage` of it, or nobody knows how much."""
+    inside, (ending, said) = decoding.lost, _missing_end(decoding)
+    whole = decoding.seconds + inside + ending
+    sort = "truncated" if ending > inside else "damaged"
+    detail = "; ".join([*([f"about {inside:.2f} s of {whole:.1f} s cannot be decoded, from {decoding.first_loss:.1f} s on"] if decoding.broken or inside else []),
+                        *([said] if said else [])])
+    if ending == np.inf or (inside + ending) / whole > max_damage:
+        raise RecordingError(sort, f"{detail}; {decoding.seconds:.1f} s decoded, corpus.max_damage is {max_damage:g}")
+    if detail:
+        yield f"used_{sort}", detail
 
 
-def read(path: Path | str, sample_rate: int | None = None, mono: bool = True) -> tuple[np.ndarray, int]:
+def _missing_end(decoding: Decoding) -> tuple[float, str]:
+    """Seconds that are missing at the end of a recording (infinite where nobody knows how many), and in words what says so."""
+    promised, kind = decoding.promised, decoding.container
+    if kind == "mp3":
+        promised = promised_mp3(decoding.path)
+    elif kind == "wav" and (missing := missing_wav(decoding.path)):
+        held = decoding.path.stat().st_size
+        return decoding.seconds * missing / held, f"{missing} bytes of sound are missing at its end"
+    elif kind == "ogg" and (said := ogg_end(decoding.path)):
+        return (0.0 if said == UNMARKED_END else np.inf), said
+    elif kind in WHOLE and decoding.unfinished:
+        return np.inf, "it ends within a packet"
+    missing = max(0.0, (promised or 0.0) - decoding.seconds - decoding.lost)
+    return (missing, f"{promised:.1f} s promised, {decoding.seconds:.1f} s decoded") if missing > TRUNCATED_SECONDS else (0.0, "")
+
+
+def _odd_levels(meter: Meter, decoding: Decoding) -> Iterator[tuple[str, str]]:
+    """What is done to levels that are not as usual."""
+    levels, peak = meter.levels, meter.peak
+    if levels.offset:
+        yield "used_offset", f"a constant offset of {', '.join(f'{value:+.3f}' for value in levels.offset)} of full scale is removed"
+    if levels.mix == "side":
+        yield "used_out_of_phase", "left and right are in opposite phase and cancel when mixed: half their difference is heard"
+    elif levels.mix != "mean":
+        yield "used_out_of_phase", f"its {decoding.channels} channels cancel when mixed: the loudest, number {int(levels.mix) + 1}, is heard"
+    if peak > (1.0 if decoding.lossless else OVERSHOOT):
+        yield "used_scaled", f"its peaks reach {peak:.3g} times full scale: scaled down by {20 * np.log10(peak):.1f} dB where it is written"
+
+
+def read(path: Path | str, sample_rate: int | None = None, mono: bool = True, levels: Levels = Levels()) -> tuple[np.ndarray, int]:
     """Read a recording: float32 [T], or [C, T] with mono=False, resampled to `sample_rate` (Hz) when given; and its rate.
 
     Raises:
         RecordingError: it cannot be decoded.
     """
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise RecordingError("unreadable", f"{path}: {error}") from None
-    samples = samples.mean(axis=1) if mono else samples
+    decoding = Decoding(Path(path))
+    blocks = [levels.mono(block) if mono else levels.centred(block) for block in _named(decoding)]
+    if not blocks:
+        raise RecordingError("empty", f"{path}: no sound in it")
+    samples, rate = np.concatenate(blocks), decoding.sample_rate
     if sample_rate is not None and rate != sample_rate:
         samples, rate = soxr.resample(samples, rate, sample_rate), sample_rate
     return np.ascontiguousarray(samples.T, dtype=np.float32), rate
 
 
-def stream(path: Path | str, sample_rate: int) -> Iterator[np.ndarray]:
+def stream(path: Path | str, sample_rate: int, levels: Levels = Levels()) -> Iterator[np.ndarray]:
     """Decode a recording to mono at `sample_rate` (Hz), piece by piece: float32 arrays. Raises RecordingError when it cannot be decoded."""
+    decoding, resampler = Decoding(Path(path)), None
+    for block in _named(decoding):
+        resampler = resampler or soxr.ResampleStream(decoding.sample_rate, sample_rate, 1, dtype="float32")
+        yield resampler.resample_chunk(levels.mono(block))
+    if resampler is not None:
+        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _named(decoding: Decoding) -> Iterator[np.ndarray]:
+    """Blocks of a recording; the file is named when it cannot be read."""
     try:
-        with soundfile.SoundFile(path) as sound:
-            resampler = soxr.ResampleStream(sound.samplerate, sample_rate, 1, dtype="float32")
-            for block in sound.blocks(sound.samplerate * BLOCK_SECONDS, dtype="float32", always_2d=True):
-                yield resampler.resample_chunk(block.mean(axis=1))
-            yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-    except soundfile.LibsndfileError as error:
-        raise RecordingError("unreadable", f"{path}: {error}") from None
+        yield from _blocks(decoding)
+    except RecordingError as error:
+        raise RecordingError(error.reason, f"{decoding.path}: {error.detail}") from None
 
 
 def side_files(path: Path) -> tuple[Path | None, dict[str, Any], list[tuple[Path, str]]]:

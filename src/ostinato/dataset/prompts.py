@@ -2,26 +2,35 @@
 
 A prompt is an instrument (free words, perhaps none) and a list of bars, each with one or more chords that share the bar evenly.
 
-    prompt  := [instrument] bars            "piano CMajor", "ukulele Cmaj, followed by Fmaj, Gmaj, and Cmaj"
-    bars    := bar (separator bar)*         separators: a blank, ", ", "followed by", "then", "to", "and"
-    bar     := chord ("," chord)*           a comma without a blank joins chords within one bar: "C G,G:7 A:min"
+    prompt  := [instrument] bars            "piano CMajor", "ukulele Cmaj, followed by Fmaj, Gmaj, and Cmaj", "C G on a piano", "FM synth: C G"
+    bars    := bar (separator bar)*         separators: a blank, ", ", "-", ">", arrows, "followed by", "then", "to", "and"
+    bar     := chord ("," chord)*           a comma without a blank joins chords within one bar: "C G,G:7 A:min"; between bar lines all share it: "| C | G Am |"
+    chord   := any spelling that `theory.read` knows, words ("B flat major 7"), or all of them Roman numerals, "I V vi IV in C"
+    repeats := "x2" "twice" "for 2 bars" "2 bars of" "%" "||: :||" "(C G) x2"
 
-Every phrasing of `PHRASINGS` is read back by `parse` to the very same Prompt: parse(format_prompt(x, phrasing)) == x.
+Nothing that looks like harmony is taken for a word of the instrument: it is read, or refused with what to write instead. What was reduced, taken for granted or
+is not used (a tempo, a metre, a key beside chords) is in `Prompt.remarks`. Every phrasing of `PHRASINGS` is read back by `parse` to the very same Prompt:
+parse(format_prompt(x, phrasing)) == x.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
+from ostinato.dataset import prompt_bars
+from ostinato.dataset.prompt_bars import Refusal
+from ostinato.dataset.prompt_words import tokens
 from ostinato.files import UserError
-from ostinato.theory import Chord, ChordError
+from ostinato.theory import Chord
 
-CONNECTIVES = {"followed", "by", "then", "and", "to", "next", "finally", "playing", "plays", "chords", "chord", "the", "in", "bars", "bar", "|"}
-ARTICLES = {"a", "an", "A", "An", "the", "The", "solo"}
 PHRASINGS = ("followed", "then", "commas", "playing", "harte", "bars")
+#: So much of a prompt is shown in a message; longer ones are not suggested; so many spans are printed.
+SHOWN, SUGGESTED, PRINTED = 80, 160, 64
+EXAMPLE = "piano Cmaj, followed by Gmaj"
+BLUES = "I7 I7 I7 I7 IV7 IV7 I7 I7 V7 IV7 I7 V7"
 
 
 class PromptError(UserError):
@@ -30,10 +39,14 @@ class PromptError(UserError):
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is asked for. `bars` holds, bar by bar, the chords that share it evenly; no bars means no harmony is asked."""
+    """What is asked for. `bars` holds, bar by bar, the chords that share it evenly; no bars means no harmony is asked.
+
+    `remarks` say what was reduced, taken for granted or is not used; they are no part of what is asked.
+    """
 
     instrument: str = ""
     bars: tuple[tuple[Chord, ...], ...] = ()
+    remarks: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def chords(self) -> list[Chord]:
@@ -66,8 +79,8 @@ def format_prompt(prompt: Prompt, phrasing: str = "followed") -> str:
     if any(len(bar) != 1 for bar in prompt.bars) and phrasing not in ("bars", "harte"):
         raise PromptError(f"phrasing '{phrasing}' says one chord a bar; use 'bars' for {prompt.bars}")
     text = _say(prompt, phrasing) if prompt.bars else ""
-    joint = " playing " if phrasing == "playing" and prompt.instrument and text else " "
-    return (prompt.instrument + joint + text).strip()
+    joint = (_joint(prompt.instrument) or " ") if prompt.instrument and text else " "
+    return (prompt.instrument + (" playing " if phrasing == "playing" and joint == " " and prompt.instrument and text else joint) + text).strip()
 
 
 def _say(prompt: Prompt, phrasing: str) -> str:
@@ -99,53 +112,83 @@ def _short(chord: Chord) -> str:
 
 
 def parse(text: str) -> Prompt:
-    """Read a prompt. Words before the first chord name the instrument; every later word must be a chord or a joining word.
+    """Read a prompt. Words before the first chord name the instrument; what stands behind it must be chords, their order, or `on` and the instrument.
 
     Raises:
-        PromptError: empty text, no text, or a word that is no chord where one is expected; the message names the word.
+        PromptError: no text, or something in it that can be no part of a prompt; the message names it and says what to write instead.
     """
     if not isinstance(text, str) or not text.strip():
         raise PromptError(f"a prompt must be text such as 'piano CMajor', got {text!r}")
-    words = text.split()
-    first = next((i for i, word in enumerate(words) if _starts_bars(word, words[i + 1:])), len(words))
-    instrument = [word.strip(",") for word in words[:first]]
-    for word in instrument:
-        _refuse_near_chord(word, text)
-    while instrument and instrument[-1] in CONNECTIVES:
-        instrument.pop()
-    bars = [_read_bar(word, text) for word in words[first:] if _clean(word).lower() not in CONNECTIVES and _clean(word)]
-    return Prompt(" ".join(instrument), tuple(bars))
-
-
-def _clean(word: str) -> str:
-    return word.rstrip(",.;")
-
-
-def _starts_bars(word: str, rest: list[str]) -> bool:
-    if word in ARTICLES and rest and not _is_bar(rest[0]) and rest[0].lower() not in CONNECTIVES:
-        return False  # "A piano ..." is an article, "A E D" a chord
-    return _is_bar(word)
-
-
-def _is_bar(word: str) -> bool:
     try:
-        return bool([Chord.parse(name) for name in _clean(word).split(",")])
-    except ChordError:
-        return False
+        return _read(text)
+    except Refusal as refusal:
+        raise PromptError(f"in '{_shown(text)}': {refusal.reason}{_instead(refusal.candidates)}") from None
 
 
-def _read_bar(word: str, text: str) -> tuple[Chord, ...]:
+def require_chords(text: str) -> Prompt:
+    """`parse` for where chords must be named. Raises PromptError when there is none in it."""
+    prompt = parse(text)
+    if not any(chord.is_chord for chord in prompt.chords):
+        raise PromptError(f"in '{_shown(text)}' no chord is named{_instead(_with_chords(text, prompt))}")
+    return prompt
+
+
+def spans(prompt: Prompt, seconds: float) -> str:
+    """What is asked for and when, in words: `piano: C:maj 0-2.5 s, G:maj 2.5-5 s`."""
+    times = [f"{chord.harte} {start * seconds:.4g}-{end * seconds:.4g} s" for chord, (start, end) in zip(prompt.chords, prompt.fractions)]
+    more = [f"and {len(times) - PRINTED} more"] if len(times) > PRINTED else []
+    return (f"{prompt.instrument}: " if prompt.instrument else "") + ", ".join([*times[:PRINTED], *more])
+
+
+def is_instrument(words: str) -> bool:
+    """Whether the grammar can take these words for an instrument."""
+    return _joint(words) is not None
+
+
+@lru_cache(4096)
+def _joint(instrument: str) -> str | None:
+    """What stands between an instrument and its first chord: a blank, a colon where the words look like harmony; None where they are nothing else."""
+    return next((joint for joint in (" ", ": ") if _bars(f"{instrument}{joint}C") == ((Chord("C"),),)), None)
+
+
+def _bars(text: str) -> tuple[tuple[Chord, ...], ...]:
+    """The bars of a prompt; none where it cannot be read."""
     try:
-        return tuple(Chord.parse(name) for name in _clean(word).split(","))
-    except ChordError as error:
-        raise PromptError(f"in '{text}': {error}") from None
+        return _read(text).bars
+    except Refusal:
+        return ()
 
 
-def _refuse_near_chord(word: str, text: str) -> None:
-    """`Hmaj` or `C/H` before the first chord is a misspelt chord, not an instrument."""
-    quality = r":?(maj|min|major|minor|Major|Minor|dim|aug|sus[24]?|m|maj7|min7|7|m7)"
-    if re.fullmatch(rf"[A-Z][#b]?{quality}|[A-H][#b]?({quality})?/\S+", word) or ":" in word:
-        raise PromptError(f"in '{text}': '{word.split(',')[0]}' is no chord name; roots are A-G with # or b")
+@lru_cache(4096)
+def _read(text: str) -> Prompt:
+    draft = prompt_bars.assemble(tokens(text))
+    bars = prompt_bars.chords(draft)
+    return Prompt(" ".join(draft.words), bars, tuple(draft.remarks))
+
+
+def _shown(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+
+
+def _instead(candidates: tuple[str, ...]) -> str:
+    """What to write instead: those of the candidates that name chords when they are read; an example where none does."""
+    readable = [text for text in dict.fromkeys(candidates) if len(text) <= SUGGESTED and any(chord.is_chord for bar in _bars(text) for chord in bar)]
+    if not readable:
+        return f"; write for example `{EXAMPLE}`"
+    return "; did you mean " + " or ".join(f"`{text}`" for text in readable[:2]) + "?"
+
+
+def _with_chords(text: str, prompt: Prompt) -> tuple[str, ...]:
+    """Prompts with a chord for one without: of its key where it names one, else C."""
+    draft = prompt_bars.assemble(tokens(text))
+    words = " ".join(draft.words[1:] if len(draft.words) == 2 and draft.words[0] in ("A", "Go") else draft.words)
+    if draft.key is None:
+        return (f"{words} {draft.words[0]}" if words != " ".join(draft.words) else f"{words} Cmaj".strip(),)
+    tonic, is_minor = draft.key.tonic, draft.key.mode in ("minor", "dorian", "phrygian", "locrian")
+    if "blues" in words.lower():
+        return (f"{words} {BLUES} in {tonic}".strip(),)
+    return f"{words} {tonic}{'min' if is_minor else 'maj'}".strip(), f"{words} {'i iv V i' if is_minor else 'I IV V I'} in {tonic} {'minor' if is_minor else 'major'}".strip()
 
 
 def draw_phrasing(prompt: Prompt, rng: np.random.Generator) -> str:

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from ostinato.corpus.levels import Levels
 from ostinato.corpus.recordings import read
 from ostinato.dataset.cuts import bars_between, confidence, cut
-from ostinato.dataset.prompts import Prompt, draw_phrasing
-from ostinato.files import atomic, hash_value, read_jsonl, write_json, write_sidecar, write_table
+from ostinato.dataset.prompts import Prompt, draw_phrasing, is_instrument
+from ostinato.files import atomic, hash_value, read_jsonl, write_json, write_sidecar, write_table, write_text
 from ostinato.listen import jamsfile
 from ostinato.listen.key import key_at
 from ostinato.params import Segments, section
@@ -66,7 +67,8 @@ def write_segments(song: dict[str, Any], jams: Path, folder: Path, params: Segme
     pieces = cut(heard.downbeats, heard.chords, heard.sections, [time for time, _ in heard.cadences], duration, params)
     if not pieces:
         return [(0.0, duration, f"no stretch of {params.min_seconds:g}-{params.max_seconds:g} s begins and ends where the music breaks")]
-    samples, rate = read(song["path"], sample_rate=params.sample_rate, mono=True)
+    samples, rate = read(song["path"], sample_rate=params.sample_rate, mono=True, levels=Levels.of(song))
+    samples = samples / max(1.0, np.abs(samples).max())  # nothing is clipped; all segments of a song are as loud as they were beside each other
     left_out = between(pieces, duration)
     for number, (start, end) in enumerate(pieces):
         trust = confidence(start, end, heard.chords, heard.confidences)
@@ -88,7 +90,7 @@ def between(pieces: list[tuple[float, float]], duration: float) -> list[LeftOut]
 def describe(name: str, song: dict[str, Any], heard: jamsfile.Description, start: float, end: float) -> dict[str, Any]:
     """The side file of one segment: audiocraft's MusicInfo fields and ours. The instrument is that of the song's side file, else the one heard."""
     bars = bars_between(start, end, heard.downbeats, heard.chords)
-    instrument = str(song["tags"].get("instrument", "")) or heard.instrument
+    instrument = instrument_of(song, heard.instrument)
     prompt = Prompt(instrument, tuple(tuple(chords) for _, _, chords in bars))
     rng = np.random.default_rng(int(hash_value(name)[:8], 16))
     tags = {key: song["tags"].get(key) for key in ("title", "artist", "genre", "moods", "keywords")}  # audiocraft wants every key there
@@ -99,6 +101,15 @@ def describe(name: str, song: dict[str, Any], heard: jamsfile.Description, start
         "bars": [[round(left, 4), round(right, 4), [chord.harte for chord in chords]] for left, right, chords in bars],
         "chords": _within(start, end, heard.chords),
     }
+
+
+def instrument_of(song: dict[str, Any], heard: str) -> str:
+    """The instrument of a song's side file, in words that a prompt can say; else the one heard."""
+    said = " ".join(str(song["tags"].get("instrument") or "").split())
+    if said and not is_instrument(said):
+        log.warning("%s: the instrument of its side file, '%s', reads as harmony; %s, which is heard, takes its place", song["path"], said, heard)
+        return heard
+    return said or heard
 
 
 def _within(start: float, end: float, chords: Any) -> list[list[Any]]:

@@ -19,14 +19,18 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.corpus.metadata import name_key
 from ostinato.files import UserError, atomic, hash_value
-from ostinato.midi import BEAT_SECONDS, DRUMS, Piece, as_score, from_score, read_midi, read_score
+from ostinato.midi import BEAT_SECONDS, DRUMS, DRUM_PITCHES, Piece, as_score, from_score, read_midi, read_score
+from ostinato.options import nearest
 from ostinato.params_midi import Tokens
 
 PADDING, END, BEGINS, GOES_ON = "PAD_None", "EOS_None", "BOS_None", "MID_None"
 ANY = "?"
 #: Kinds of words that move time.
 TIME = ("TimeShift", "Rest")
+#: Kinds of words that say notes.
+NOTES = ("Pitch", "PitchDrum")
 #: Kinds of words that say no music.
 NO_MUSIC = ("PAD", "EOS", "BOS", "MID", "Composer", "Genre", "Plays")
 #: Who plays what nobody can.
@@ -45,14 +49,14 @@ class Tokenizer:
         """A tokenizer for music of these programs, composers and genres; BPE is learned by `learn`."""
         from miditok import TSD, TokenizerConfig
 
-        special = ["PAD", "EOS", "BOS", "MID", *(f"{kind}_{_word(name)}" for kind, names in (
+        special = ["PAD", "EOS", "BOS", "MID", *dict.fromkeys(f"{kind}_{_word(name)}" for kind, names in (
             ("Composer", sorted(composers)), ("Genre", sorted(genres)), ("Plays", sorted(programs))) for name in (ANY, *names))]
         beat_res, start = {}, 0
         for end, steps in params.resolution:
             beat_res[start, end] = steps
             start = end
         return cls(TSD(TokenizerConfig(
-            pitch_range=tuple(params.pitches), beat_res=beat_res, num_velocities=params.velocities, special_tokens=special, use_chords=params.chords,
+            pitch_range=tuple(params.pitches), drums_pitch_range=DRUM_PITCHES, beat_res=beat_res, num_velocities=params.velocities, special_tokens=special, use_chords=params.chords,
             use_rests=params.rests, use_tempos=params.clock == "beats", num_tempos=16, tempo_range=(40, 250), use_time_signatures=params.time_signatures,
             use_sustain_pedals=params.pedal, use_programs=params.programs, programs=sorted(programs) if params.programs else list(range(-1, 128)),
             one_token_stream_for_programs=params.programs, program_changes=params.programs, delete_equal_successive_tempo_changes=True,
@@ -157,14 +161,23 @@ class Tokenizer:
 
     def knows(self, kind: str, name: str) -> bool:
         """Whether it has a word for a Composer or Genre of this name."""
-        return f"{kind}_{_word(name)}" in self.tsd.vocab
+        return self.spelling(kind, name) is not None
+
+    def spelling(self, kind: str, name: str) -> str | None:
+        """How it spells a name (see `metadata.name_key`), or None where it has no word for it."""
+        return self._spellings[kind].get(name_key(_word(name)))
+
+    @cached_property
+    def _spellings(self) -> dict[str, dict[str, str]]:
+        return {kind: {name_key(name): name for name in self._named(kind)} for kind in ("Composer", "Genre", "Plays")}
 
     def _control(self, kind: str, name: str | None) -> int:
-        known = {other.lower(): other for other in self._named(kind)}
-        if name is not None and _word(name).lower() not in known:
-            what = {"Plays": "program"}.get(kind, kind.lower())
-            raise UserError(f"{what} '{name}' is unknown to this model; known: {', '.join(known.values()) or 'none'}")
-        return self.tsd.vocab[f"{kind}_{ANY if name is None else known[_word(name).lower()]}"]
+        known = ANY if name is None else self.spelling(kind, name)
+        if known is None:
+            what, names = {"Plays": "program"}.get(kind, kind.lower()), self._named(kind)
+            near = nearest(name, names)
+            raise UserError(f"{what} '{name}' is unknown to this model" + (f"; did you mean '{near}'" if near else "") + f"; known: {', '.join(names) or 'none'}")
+        return self.tsd.vocab[f"{kind}_{known}"]
 
     def encode(self, piece: Piece) -> np.ndarray:
         """Ids of single words [S]; pitches beyond the range are left out, programs without a word are played by the nearest that has one.
@@ -182,8 +195,28 @@ class Tokenizer:
         return Piece.of(notes, pedals)
 
     def encode_file(self, path: Path | str) -> np.ndarray:
-        """Ids of single words of a MIDI file [S]. Raises UserError as `read_midi`."""
-        return self.encode(read_midi(path)) if self.clock == "seconds" else self._encoded(_one_track(read_score(path)))
+        """Ids of single words of a MIDI file [S]. Raises UserError as `read_midi`, and where none of its notes has a word."""
+        ids = self.encode(read_midi(path)) if self.clock == "seconds" else self._encoded(self._played(read_score(path)))
+        if not self._notes_in(ids):
+            raise UserError(f"{path}: none of its notes has a word in the model's vocabulary")
+        return ids
+
+    def says(self, piece: Piece) -> bool:
+        """Whether a note of a piece has a word."""
+        return self._notes_in(self.encode(piece))
+
+    def _notes_in(self, ids: np.ndarray) -> bool:
+        return bool(np.isin(self.kinds[ids], NOTES).any())
+
+    def _played(self, score: Any) -> Any:
+        """A score with the programs that there are words for, as `_playable` has it of a piece."""
+        if not self.tsd.config.use_programs:
+            return _one_track(score)
+        programs = [self.nearest_program(DRUMS if track.is_drum else track.program) for track in score.tracks]
+        for track, program in zip(score.tracks, programs):
+            track.program = max(0, program)
+        score.tracks = [track for track, program in zip(score.tracks, programs) if program != NOBODY]
+        return score
 
     def _encoded(self, score: Any) -> np.ndarray:
         encoded = self.tsd.encode(score, encode_ids=False)

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.corpus.metadata import name_key
 from ostinato.files import UserError
 from ostinato.midi import BEAT_SECONDS, Piece
 
@@ -84,8 +85,8 @@ def evaluate(model: Any, pieces: Sequence[Encoded], composers: Sequence[str | No
 
 def named(names: Sequence[str], name: str | None) -> str | None:
     """A tokenizer's spelling of a name, or None where it has none."""
-    wanted = "" if name is None else name.replace("_", "-").lower()
-    return next((known for known in names if known.lower() == wanted), None)
+    wanted = "" if name is None else name_key(name.replace("_", "-"))
+    return next((known for known in names if name_key(known) == wanted), None)
 
 
 def wrong_labels(composers: Sequence[str], right: str) -> list[str]:

@@ -1,25 +1,26 @@
 """`ostinato bits-per-note --model DIR FOLDER`: how many bits a model needs for each note of any MIDI files, and what the composer's name is worth to it.
 
 Each file is said with its own composer's label (`model`), with none, and with other composers' (their mean). The composer is what `--composer` says, or the
-nearest folder above the file that is called like one the model knows; a file without has no label, right or wrong. What is no MIDI file with notes is set
-aside and listed.
+nearest folder above the file that is called like one the model knows; a file without has no label, right or wrong. What is no MIDI file with notes that
+have words is set aside and listed, and so is MIDI that is called otherwise.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ostinato.corpus.metadata import printable
+from ostinato.corpus.midi_files import attempt, each, find
 from ostinato.files import UserError
 from ostinato.judge.bits import Encoded, PieceBits, encode_file, evaluate, grid, named
-from ostinato.midi import EXTENSIONS
+from ostinato.midi import EXTENSIONS, read_midi
 
 #: Less than so many bytes of MIDI, about a million notes, are encoded before other processes would have started.
 FEW_BYTES = 10**7
@@ -37,20 +38,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Encode, ask the model, print."""
-    paths = find(args.folder)
+    paths, aside = readable(args.folder, args.jobs)
     model = load(args.model)
     if args.composer:
         model.tokenizer.prefix(args.composer)  # raises for one it does not know
     encoded = encode_files(model.tokenizer, paths, args.jobs)
     usable = [(path, piece) for path, piece in zip(paths, encoded) if isinstance(piece, Encoded)]
-    aside = [{"path": str(path), "reason": piece} for path, piece in zip(paths, encoded) if isinstance(piece, str)]
+    aside = sorted(aside + [(str(path), piece) for path, piece in zip(paths, encoded) if isinstance(piece, str)])
     if not usable:
-        raise UserError(f"{args.folder}: none of {len(paths)} MIDI files can be used; the first: {aside[0]['reason']}")
+        raise UserError(f"{args.folder}: none of {len(aside)} MIDI files can be used; the first: {aside[0][1]}")
     known = model.tokenizer.composers
     composers = [named(known, args.composer) if args.composer else composer_by_folder(path, known) for path, _ in usable]
     results = evaluate(model, [piece for _, piece in usable], composers, [None] * len(usable))
     rows = [{"path": str(path), "composer": composer} | figures([one]) for (path, _), composer, one in zip(usable, composers, results)]
-    report = {"model": str(args.model), "grid": grid(model.tokenizer), "pieces": rows, "total": figures(results), "set_aside": aside}
+    report = {"model": str(args.model), "grid": grid(model.tokenizer), "pieces": rows, "total": figures(results),
+              "set_aside": [{"path": path, "reason": reason} for path, reason in aside]}
     print(json.dumps(report, indent=1, ensure_ascii=False) if args.json else table(report))
 
 
@@ -63,51 +65,45 @@ def load(folder: Path) -> Any:
     return load_midi(folder).to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def find(folder: Path) -> list[Path]:
-    """All MIDI files under a folder, sorted, or the file itself. Raises UserError where there are none."""
-    if folder.is_file():
-        return [folder]
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+def readable(folder: Path, jobs: int) -> tuple[list[Path], list[tuple[str, str]]]:
+    """MIDI files under a folder that can be read, sorted, or the file itself; (path, reason) of the others. Raises UserError where there are none at all."""
+    paths, _, listed = ([folder], [], []) if folder.is_file() else find(folder)
+    aside = [(path, f"{path}: {reason}, {detail}") for path, reason, detail in listed]
     if not paths:
-        raise UserError(f"{folder}: {'no MIDI files (.mid, .midi) in this folder' if folder.is_dir() else 'no such folder'}")
-    return paths
+        raise UserError(f"{folder}: no MIDI file in it; expected files ending in {', '.join(EXTENSIONS)}" + (f"; there is {aside[0][1]}" if aside else ""))
+    lines = [(path, line) for path, line in zip(paths, each(can_read, paths, jobs))]
+    return [path for path, line in lines if not line], aside + [(str(path), line) for path, line in lines if line]
+
+
+def can_read(path: Path) -> None:
+    """Read a file and forget it. Raises UserError as `read_midi`."""
+    read_midi(path)
 
 
 def composer_by_folder(path: Path, composers: Sequence[str]) -> str | None:
     """The nearest folder above a file that is called like a composer."""
-    return next((found for parent in path.parents if (found := named(composers, parent.name))), None)
+    return next((found for parent in path.parents if (found := named(composers, printable(parent.name)))), None)
 
 
 def encode_files(tokenizer: Any, paths: Sequence[Path | str], jobs: int) -> list[Encoded | str]:
     """Each file encoded, or the reason why not; in several processes where there is much to do."""
     if jobs <= 1 or sum(os.path.getsize(path) for path in paths if os.path.isfile(path)) < FEW_BYTES:
-        return [_encoded(tokenizer, path) for path in paths]
+        return [attempt(partial(encode_file, tokenizer), path) for path in paths]
     with tempfile.TemporaryDirectory(prefix="ostinato-") as folder:
         saved = Path(folder) / "tokenizer.json"
         tokenizer.save(saved)
-        # spawn: forking a process that already runs torch's threads can deadlock
-        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_load, initargs=(saved,)) as pool:
-            return list(pool.map(_encoded_there, paths, chunksize=4))
+        return list(each(partial(_encoded_there, saved), paths, jobs))
 
 
-def _encoded(tokenizer: Any, path: Path | str) -> Encoded | str:
-    try:
-        return encode_file(tokenizer, path)
-    except UserError as error:
-        return str(error)
-
-
-_TOKENIZER: list[Any] = []
-
-
-def _load(path: Path) -> None:
+def _encoded_there(tokenizer: Path, path: Path | str) -> Encoded:
     from ostinato.dataset.tokens import Tokenizer
 
-    _TOKENIZER[:] = [Tokenizer.load(path)]
+    if tokenizer not in _TOKENIZERS:
+        _TOKENIZERS[tokenizer] = Tokenizer.load(tokenizer)
+    return encode_file(_TOKENIZERS[tokenizer], path)
 
 
-def _encoded_there(path: Path | str) -> Encoded | str:
-    return _encoded(_TOKENIZER[0], path)
+_TOKENIZERS: dict[Path, Any] = {}
 
 
 def figures(results: Sequence[PieceBits]) -> dict[str, Any]:

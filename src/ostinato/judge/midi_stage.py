@@ -6,7 +6,8 @@ compositions) and `judgements.json` (one entry a demo). Bits per note are means 
 
 Compositions from nothing (`sample`) are held against held-out pieces cut to the samples' median length, since density, silence and copies depend on length.
 What was given to a demo (a beginning, both sides of a gap) is not counted as copied. `copied_notes_any_rhythm` looks at intervals alone: no copy is longer,
-at whatever tempo it is played. Shares are 0-1, `composer_wins` is percent.
+at whatever tempo it is played. Shares are 0-1, `composer_wins` is percent. Pieces and demos that cannot be read, or of which no note has a word, are listed in
+judgements.json (`set_aside`, where there are any) and not judged.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.corpus.midi_files import attempt
 from ostinato.files import UserError, read_json, read_jsonl, sidecar_path, write_json, write_sidecar
 from ostinato.judge.bits import Encoded, PieceBits, evaluate, grid, named
 from ostinato.judge.bits_stage import encode_files, load
@@ -103,19 +105,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Judge model and demos."""
     judge: Judge = section("judge", args.params)
-    rows, demos = read_rows(args.pieces), find_demos(args.demos)
+    rows, (demos, aside) = read_rows(args.pieces), find_demos(args.demos)
     model = load(args.model)
-    trained = encode_rows(model.tokenizer, rows["train"], args.jobs)
-    heldout = encode_rows(model.tokenizer, rows["test"], args.jobs)
-    training = Training.of(rows["train"], trained)
+    (trained_rows, trained), (rows_out, heldout) = (encode_rows(model.tokenizer, rows[split], args.jobs, aside) for split in ("train", "test"))
+    if not trained:
+        raise UserError(f"{args.pieces}: no piece of split 'train' can be used; the first: {aside[0]['reason']}")
+    training = Training.of(trained_rows, trained)
     judged = [judge_piece(demo.piece, training, demo.composed) for demo in demos]
-    scores = {"grid": grid(model.tokenizer), "confidence": judge.confidence} | likelihood(model, rows["test"], heldout, trained, judge)
-    scores |= compare(demos, judged, rows["test"], heldout, training, judge)
+    scores = {"grid": grid(model.tokenizer), "confidence": judge.confidence} | likelihood(model, rows_out, heldout, trained, judge)
+    scores |= compare(demos, judged, rows_out, heldout, training, judge)
     write_json(args.scores, scores)
-    write_json(args.judgements, {"demos": [judgement(demo, one) for demo, one in zip(demos, judged)]})
+    write_json(args.judgements, {"demos": [judgement(demo, one) for demo, one in zip(demos, judged)]} | ({"set_aside": aside} if aside else {}))
     for artifact in (args.scores, args.judgements):
         write_sidecar(artifact, "judge-midi", [args.model, args.pieces, args.demos], judge.model_dump(), judge.seed)
-    log.info("judged %d held-out pieces and %d compositions", len(heldout), len(demos))
+    for row in aside:
+        log.warning("set aside: %s", row["reason"])
+    log.info("judged %d held-out pieces and %d compositions; %d files set aside", len(heldout), len(demos), len(aside))
 
 
 def read_rows(path: Path) -> dict[str, list[Row]]:
@@ -132,24 +137,26 @@ def read_rows(path: Path) -> dict[str, list[Row]]:
     return splits
 
 
-def encode_rows(tokenizer: Any, rows: Sequence[Row], jobs: int) -> list[Encoded]:
-    """The pieces of rows. Raises UserError for one that cannot be read."""
+def encode_rows(tokenizer: Any, rows: Sequence[Row], jobs: int, aside: list[dict[str, str]]) -> tuple[list[Row], list[Encoded]]:
+    """The pieces of rows that can be encoded, and those rows; others are added to `aside`."""
     encoded = encode_files(tokenizer, [row["path"] for row in rows], jobs)
-    for piece in encoded:
-        if isinstance(piece, str):
-            raise UserError(piece)
-    return encoded
+    aside += [{"path": row["path"], "reason": piece} for row, piece in zip(rows, encoded) if isinstance(piece, str)]
+    return [row for row, piece in zip(rows, encoded) if not isinstance(piece, str)], [piece for piece in encoded if not isinstance(piece, str)]
 
 
-def find_demos(folder: Path) -> list[Demo]:
-    """All compositions of a folder by name. Raises UserError where there are none."""
+def find_demos(folder: Path) -> tuple[list[Demo], list[dict[str, str]]]:
+    """All compositions of a folder by name, and those that cannot be read, with the reason. Raises UserError where there are none."""
     paths = sorted(folder.glob("*.mid")) if folder.is_dir() else []
     if not paths:
         raise UserError(f"{folder}: {'no *.mid in this folder' if folder.is_dir() else 'no such folder'}; expected compositions")
-    return [_read_demo(path) for path in paths]
+    demos = [(path, _read_demo(path)) for path in paths]
+    aside = [{"path": str(path), "reason": demo} for path, demo in demos if isinstance(demo, str)]
+    if len(aside) == len(paths):
+        raise UserError(f"{folder}: none of {len(paths)} compositions can be read; the first: {aside[0]['reason']}")
+    return [demo for _, demo in demos if isinstance(demo, Demo)], aside
 
 
-def _read_demo(path: Path) -> Demo:
+def _read_demo(path: Path) -> Demo | str:
     sidecar = sidecar_path(path)
     record = read_json(sidecar)
     try:
@@ -160,10 +167,12 @@ def _read_demo(path: Path) -> Demo:
         raise UserError(f"{sidecar}: lacks a key or has a wrong one ({error}); expected seed and about: demo, kind, composer, melody, given") from None
     if kind not in KINDS:
         raise UserError(f"{sidecar}: about.kind is '{kind}'; expected one of {', '.join(KINDS)}")
-    piece = read_midi(path)
+    piece, tune = attempt(read_midi, path), attempt(read_midi, melody) if melody else None
+    if isinstance(piece, str) or isinstance(tune, str):
+        return piece if isinstance(piece, str) else tune
     starts = piece.notes["start"]
     inside = np.array([(starts >= start - 1e-6) & (starts < end - 1e-6) for start, end in spans], bool).reshape(len(spans), len(starts)).any(axis=0)
-    return Demo(name, kind, composer, seed, str(path), piece, read_midi(melody) if melody else None, inside)
+    return Demo(name, kind, composer, seed, str(path), piece, tune, inside)
 
 
 def judge_piece(piece: Piece, training: Training, composed: Piece | None = None) -> Judged:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from ostinato.dataset.prompts import Prompt, parse
+from ostinato.dataset.prompts import Prompt, PromptError, parse, require_chords
 from ostinato.files import UserError, read_json, sidecar_path, write_json, write_sidecar
 from ostinato.judge.adherence import (
     Span, Triad, agreement, align, cadence, chord_metrics, last_chord, order_edit_distance, seen_prompts, triads_in_order,
@@ -123,6 +123,10 @@ def _read_demo(path: Path) -> Demo:
         demo = Demo(str(path), about["which"], about["demo"], about["prompt"], int(record["seed"]), bool(about["heldout"]))
     except (KeyError, TypeError) as error:
         raise UserError(f"{sidecar}: lacks a key ({error}); expected seed and about: which, demo, prompt, heldout") from None
+    try:
+        require_chords(demo.prompt)
+    except PromptError as error:
+        raise UserError(f"{sidecar}: about.prompt: {error}") from None
     if demo.which not in WHICH:
         raise UserError(f"{sidecar}: about.which is '{demo.which}'; expected one of {', '.join(WHICH)}")
     return demo

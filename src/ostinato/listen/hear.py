@@ -10,6 +10,7 @@ import numpy as np
 import soxr
 
 from ostinato.compiling import compiled_alone
+from ostinato.corpus.levels import Levels
 from ostinato.corpus.recordings import stream
 from ostinato.listen import frames
 from ostinato.listen.beats import bass_rise, onset_strength, track
@@ -64,9 +65,9 @@ def hear(samples: np.ndarray, sample_rate: int, params: Listen, want_form: bool 
     return hear_chunks([samples], params, want_form, ear)
 
 
-def hear_file(path: Path | str, params: Listen) -> Heard:
-    """Listen to a recording of any length, decoded piece by piece. Raises RecordingError when it cannot be read."""
-    return hear_chunks(stream(path, frames.RATE), params)
+def hear_file(path: Path | str, params: Listen, levels: Levels = Levels()) -> Heard:
+    """Listen to a recording of any length, decoded piece by piece; `levels` as decoding it whole showed. Raises RecordingError when it cannot be read."""
+    return hear_chunks(stream(path, frames.RATE, levels), params)
 
 
 @compiled_alone

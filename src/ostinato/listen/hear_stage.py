@@ -8,14 +8,11 @@ that holds all recordings asked for. A file that is there already is kept: a `.l
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,8 +22,9 @@ import numpy as np
 from tqdm import tqdm
 
 import ostinato
-from ostinato.corpus.recordings import RecordingError, decode, find
-from ostinato.files import UserError, write_table, write_text
+from ostinato.corpus.guarded import guarded, guarded_map, seconds_for
+from ostinato.corpus.recordings import Decoded, RecordingError, decode, find
+from ostinato.files import UserError, refuse_full_disk, write_table, write_text
 from ostinato.listen import frames, jamsfile
 from ostinato.listen.drawing import clock, draw, report, rows, spoken_key
 from ostinato.listen.hear import Heard, hear, hear_file
@@ -44,12 +42,17 @@ class Song:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a song: the line that is printed, the files that were left as they were, or why it failed."""
+    """What became of a song: the line that is printed, the files that were left as they were, or why it failed; and what is odd about the recording."""
 
     song: Song
     line: str = ""
     kept: tuple[Path, ...] = ()
     problem: str = ""
+    remarks: tuple[tuple[str, str], ...] = ()
+
+
+#: What listening to a song may take: so many seconds, and one more for so many bytes.
+LEAST_SECONDS, BYTES_PER_SECOND = 600, 2000
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,10 +119,11 @@ def find_songs(paths: list[Path]) -> list[Song]:
 def _one(song: Song, params: Listen, outputs: dict[str, Path], force: bool) -> None:
     """Print all that is heard in a song, and save what is asked for."""
     try:
-        heard = listen(song, params)
+        heard, decoded = listen(song, params)
     except RecordingError as error:
         raise UserError(f"{shown(song.path)}: {error}") from None
     print(report(heard, shown(song.path)))
+    _list_remarks(song, decoded.remarks)
     kept = save(heard, song, outputs, force)
     if saved := [shown(path) for path in targets(song, outputs).values() if path not in kept]:
         print("\nsaved " + ", ".join(saved))
@@ -140,8 +144,15 @@ def _many(songs: list[Song], task: Callable[[Song], Result], jobs: int) -> None:
     if len(failed) == len(songs):
         raise UserError(f"none of {len(songs)} recordings can be listened to; the first, {shown(failed[0].song.path)}: {failed[0].problem}")
     print(f"{len(songs) - len(failed)} of {len(songs)} recordings listened to")
+    for result in results:
+        _list_remarks(result.song, result.remarks)
     for result in failed:
         print(f"set aside: {shown(result.song.path)}: {result.problem}", file=sys.stderr)
+
+
+def _list_remarks(song: Song, remarks: tuple[tuple[str, str], ...]) -> None:
+    for _, detail in remarks:
+        print(f"used: {shown(song.path)}: {detail}", file=sys.stderr)
 
 
 def _list_kept(kept: list[Path]) -> None:
@@ -150,41 +161,28 @@ def _list_kept(kept: list[Path]) -> None:
 
 
 def hear_all(songs: list[Song], task: Callable[[Song], Result], jobs: int, done: Callable[[], Any]) -> Iterator[Result]:
-    """Results in the order of the songs, `jobs` at a time; `done` is called when any is ready."""
-    if min(jobs, len(songs)) <= 1:
-        for song in songs:
-            yield task(song)
-            done()
-        return
-    pool = ProcessPoolExecutor(min(jobs, len(songs)), multiprocessing.get_context("spawn"), _begin, (task.keywords["params"],))
-    try:
-        # processes started while SIGINT is blocked never get the Ctrl-C that a terminal sends to all of them: this one ends the others
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        futures = [pool.submit(task, song) for song in songs]
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for future in futures:
-            future.add_done_callback(lambda _: done())
-        for future in futures:
-            yield future.result()
-    except BrokenProcessPool:
-        raise UserError("a process that listens has died, most often for want of memory; --jobs 1 takes the least") from None
-    except BaseException:
-        for process in multiprocessing.active_children():
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    """Results in the order of the songs, `jobs` at a time; `done` is called when any is ready. A song at which its process dies or hangs has failed."""
+    return guarded_map(task, songs, jobs, _dead, _patience, partial(_begin, task.keywords["params"], jobs > 1), done)
 
 
-def _begin(params: Listen) -> None:
-    """Make a process ready to listen: one thread, and librosa's functions compiled on a moment of noise, for which processes wait for each other."""
+def _patience(song: Song) -> float:
+    return seconds_for(song.path, LEAST_SECONDS, BYTES_PER_SECOND)
+
+
+def _dead(song: Song, why: str) -> Result:
+    return Result(song, problem=f"the process that listened to it {why}" + ("" if "took" in why else "; where it was for want of memory, --jobs 1 takes the least"))
+
+
+def _begin(params: Listen, others: bool) -> None:
+    """Make a process ready to listen: one thread, and where there are others, librosa's functions compiled on a moment of noise, for which they wait for each other."""
     import torch
     from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(1)
     threadpool_limits(1)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    hear(np.random.default_rng(0).normal(0, 0.1, 4 * frames.RATE).astype(np.float32), frames.RATE, params)
+    if others:
+        hear(np.random.default_rng(0).normal(0, 0.1, 4 * frames.RATE).astype(np.float32), frames.RATE, params)
 
 
 def attempt(song: Song, params: Listen, outputs: dict[str, Path], force: bool) -> Result:
@@ -192,19 +190,31 @@ def attempt(song: Song, params: Listen, outputs: dict[str, Path], force: bool) -
     try:
         if outputs and not force and all(path.exists() for path in targets(song, outputs).values()):
             return Result(song, kept=tuple(targets(song, outputs).values()))
-        heard = listen(song, params)
+        decoded = decode(song.path)
+        heard = hear_file(song.path, params, decoded.levels)
         kept = save(heard, song, outputs, force)
-    except SystemExit:  # SIGTERM: what was half-written is removed by now, and an executor would go on with the next song
+    except SystemExit:  # SIGTERM: what was half-written is removed by now, and the process would go on with the next song
         os._exit(1)
-    except (UserError, OSError, ValueError, ArithmeticError, RuntimeError) as error:  # one song must not stop a thousand
+    except Exception as error:  # whatever is thrown at one song must not stop a thousand
+        refuse_full_disk(error)
         return Result(song, problem=" ".join(str(error).split()) or type(error).__name__)
-    return Result(song, line(heard), tuple(kept))
+    return Result(song, line(heard), tuple(kept), remarks=decoded.remarks)
 
 
-def listen(song: Song, params: Listen) -> Heard:
-    """Listen to a recording that was first decoded whole, because headers promise what files do not hold. Raises RecordingError."""
-    decode(song.path)
-    return hear_file(song.path, params)
+def examined(path: Path) -> Decoded | RecordingError:
+    """A recording decoded whole, because headers promise what files do not hold; or why it cannot be."""
+    try:
+        return decode(path)
+    except RecordingError as error:
+        return error
+
+
+def listen(song: Song, params: Listen) -> tuple[Heard, Decoded]:
+    """Listen to a recording that was first decoded in a process of its own, which a broken file may kill. Raises RecordingError."""
+    decoded = guarded(examined, song.path, lambda _, why: RecordingError("unreadable", f"the process that decoded it {why}"))
+    if isinstance(decoded, RecordingError):
+        raise decoded
+    return hear_file(song.path, params, decoded.levels), decoded
 
 
 def line(heard: Heard) -> str:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ostinato import options
+from ostinato.corpus.midi_files import one
 from ostinato.files import UserError, atomic, write_sidecar
 
 if TYPE_CHECKING:
     from ostinato.lm.compose import Composition
     from ostinato.midi import Piece
 
+SUFFIXES = (".mid", ".midi")
+SAMPLING = {"temperature": 0.95, "top_k": 0, "top_p": 0.97, "guidance": 1.5}
+#: What is taken where an option is left out.
+DEFAULTS = {"seconds": 20.0, "seed": 1, "particles": 8, **SAMPLING}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,29 +28,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, default=Path("results/midi/models/pretrained"), help="folder of the model")
     parser.add_argument("--composer", help="in whose style, as the model knows them; left out: anyone's")
     parser.add_argument("--genre", help="what kind of piece, as the model knows them; left out: any")
-    parser.add_argument("--programs", help="who plays: General MIDI programs 0-127, -1 for drums, such as 0,40; left out: any")
+    parser.add_argument("--programs", help="who plays: General MIDI programs 0-127, -1 for drums, such as 0,40 or --programs=-1,0; left out: any")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--melody", help="MIDI file whose top line is kept note for note, or happy_birthday; the piece ends with it")
     what.add_argument("--continue", dest="go_on", type=Path, metavar="FILE", help="MIDI file to go on from")
     what.add_argument("--infill", type=Path, metavar="FILE", help="MIDI file with a gap to fill; give --gap")
     parser.add_argument("--gap", type=float, nargs=2, metavar=("START", "END"), help="with --infill: notes that begin in here are made anew, seconds")
-    parser.add_argument("--seconds", type=float, default=20.0, help="length, or how much is added; a piece may end by itself from half of it on")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--temperature", type=float, default=0.95, help="0: always the likeliest word")
-    parser.add_argument("--top-p", type=float, default=0.97, help="likeliest words of this mass; 0: all")
-    parser.add_argument("--top-k", type=int, default=0, help="so many of the likeliest words, where --top-p is 0; 0: all")
-    parser.add_argument("--guidance", type=float, default=1.5, help="how much more of what was asked for than of anything; 1: as the model has it, and faster")
-    parser.add_argument("--particles", type=int, default=8, help="drafts weighed against each other with --melody and --infill")
-    parser.add_argument("-o", "--out", type=Path, default=Path("composed.mid"), help="MIDI file to write")
+    parser.add_argument("--seconds", type=float, help="length, or how much is added; a piece may end by itself from half of it on (20)")
+    parser.add_argument("--seed", type=int, help="0 to 4294967295 (1)")
+    parser.add_argument("--temperature", type=float, help="0: always the likeliest word (0.95)")
+    parser.add_argument("--top-p", type=float, help="likeliest words of this mass; 0: all (0.97)")
+    parser.add_argument("--top-k", type=int, help="so many of the likeliest words, in place of --top-p; 0: all (0)")
+    parser.add_argument("--guidance", type=float, help="how much more of what was asked for than of anything; 1: as the model has it, and faster (1.5)")
+    parser.add_argument("--particles", type=int, help="drafts weighed against each other with --melody and --infill (8)")
+    parser.add_argument("-o", "--out", type=Path, default=Path("composed.mid"), help="MIDI file to write (composed.mid)")
     parser.add_argument("--wav", action="store_true", help="write how it sounds beside it")
     parser.add_argument("--soundfont", help="SoundFont for --wav; left out: TimGM6mb")
 
 
 def run(args: argparse.Namespace) -> None:
     """Compose and write the piece and its sidecar."""
-    wish, sampling = read_wish(args), {"temperature": args.temperature, "top_k": args.top_k, "top_p": args.top_p, "guidance": args.guidance}
-    if (args.infill is None) != (args.gap is None):
-        raise UserError("--infill and --gap belong together: --infill piece.mid --gap 4.0 8.0")
+    remarks = check(args)
+    wish, sampling = read_wish(args), {name: getattr(args, name) for name in SAMPLING}
+    refuse_strangers(args.model, wish)
     melody, remark = read_melody(args.melody) if args.melody else (None, None)
     import torch
 
@@ -63,7 +72,50 @@ def run(args: argparse.Namespace) -> None:
     artifacts = [args.out, *([write_wav(args.out, composition.piece, args.soundfont)] if args.wav else [])]
     for artifact in artifacts:
         write_sidecar(artifact, "compose", inputs, params, args.seed, about)
-    print(f"{', '.join(map(str, artifacts))}: {len(composition.piece.notes)} notes, {composition.piece.seconds:.1f} s" + (f"; {remark}" if remark else ""))
+    print("; ".join([f"{', '.join(map(str, artifacts))}: {len(composition.piece.notes)} notes, {composition.piece.seconds:.1f} s", *remarks,
+                     *([remark] if remark else [])]))
+
+
+def check(args: argparse.Namespace) -> list[str]:
+    """Refuse options that cannot be, or not together, and fill in those left out; returns which are not used. Raises UserError."""
+    unused = [f"{option} is not used: {why}" for name, kinds, why in (
+        ("seconds", ("style", "infilling"), "the melody or the gap says how long"), ("particles", ("sample", "continuation"), "it belongs to --melody and --infill"))
+        if kind(args) in kinds for option in options.given(args, [name])]
+    _check_together(args)
+    options.numbers(args)
+    if args.top_k and args.top_p is None:
+        args.top_p = 0.0
+    options.fill(args, DEFAULTS)
+    options.writable(args.out, SUFFIXES, "-o")
+    if args.wav:
+        from ostinato.corpus.rendering import soundfont
+
+        options.writable(args.out.with_suffix(".wav"), (".wav",), "--wav")
+        soundfont(args.soundfont)
+    return unused
+
+
+def _check_together(args: argparse.Namespace) -> None:
+    if (args.infill is None) != (args.gap is None):
+        raise UserError("--infill and --gap belong together: --infill piece.mid --gap 4.0 8.0")
+    if args.gap and not 0 <= args.gap[0] < args.gap[1] <= options.MOST_SECONDS:
+        raise UserError(f"--gap: expected a beginning and an end in seconds, such as 4.0 8.0, got {args.gap[0]:g} {args.gap[1]:g}")
+    if args.top_k and args.top_p:
+        raise UserError(f"--top-k {args.top_k} and --top-p {args.top_p:g}: one at a time; give one of them, or 0 for the other")
+    if args.soundfont and not args.wav:
+        raise UserError(f"--soundfont {args.soundfont}: is not used without --wav; give both or none")
+    for option, path in (("--continue", args.go_on), ("--infill", args.infill), ("--melody", args.melody and Path(args.melody))):
+        if path and options.same_file(path, args.out):
+            raise UserError(f"-o {args.out}: is the file that {option} reads; name another")
+
+
+def refuse_strangers(folder: Path, wish: Any) -> None:
+    """Refuse a composer, genre or program that the model in a folder has no word for, before its weights are loaded. Raises UserError."""
+    from ostinato.dataset.tokens import Tokenizer
+    from ostinato.lm.midi_model import TOKENIZER_FILE
+
+    if (wish.composer or wish.genre or wish.programs) and (folder / TOKENIZER_FILE).is_file():
+        wish.prefix(Tokenizer.load(folder / TOKENIZER_FILE), True)
 
 
 def kind(args: argparse.Namespace) -> str:
@@ -73,16 +125,28 @@ def kind(args: argparse.Namespace) -> str:
 
 def compose(args: argparse.Namespace, model: Any, wish: Any, melody: Piece | None, how: Any) -> Composition:
     """What a command line asks for."""
+    from ostinato.dataset.tokens_stage import encode
     from ostinato.lm.compose import Composition, accompany, go_on, infill, sample
-    from ostinato.midi import read_midi
+    from ostinato.lm.midi_model import TOKENIZER_FILE
 
     if melody is not None:
         return accompany(model, wish, melody, how, args.seed, args.particles)
     if args.go_on:
-        return go_on(model, wish, model.tokenizer.encode_file(args.go_on), args.seconds, how, args.seed)
+        words = one(partial(encode, args.model / TOKENIZER_FILE), args.go_on)
+        return go_on(model, wish, words.astype(np.int64), args.seconds, how, args.seed)
     if args.infill:
-        return infill(model, wish, read_midi(args.infill), tuple(args.gap), how, args.seed, args.particles)
+        return infill(model, wish, read_said(args.infill, model.tokenizer), tuple(args.gap), how, args.seed, args.particles)
     return Composition(sample(model, [wish], args.seconds, how, args.seed)[0])
+
+
+def read_said(path: Path, tokenizer: Any) -> Piece:
+    """A MIDI file. Raises UserError where it cannot be read, or none of its notes has a word."""
+    from ostinato.midi import read_midi
+
+    piece = one(read_midi, path)
+    if not tokenizer.says(piece):
+        raise UserError(f"{path}: none of its notes has a word in the model's vocabulary")
+    return piece
 
 
 def read_wish(args: argparse.Namespace) -> Any:
@@ -90,9 +154,11 @@ def read_wish(args: argparse.Namespace) -> Any:
     from ostinato.lm.rows import Wish
 
     try:
-        programs = tuple(dict.fromkeys(int(word) for word in args.programs.split(","))) if args.programs else None
+        programs = tuple(dict.fromkeys(int(word) for word in args.programs.split(","))) if args.programs is not None else None
     except ValueError:
-        raise UserError(f"--programs: expected numbers with commas, such as 0,40, got '{args.programs}'") from None
+        programs = (-2,)
+    if programs and not all(-1 <= program <= 127 for program in programs):
+        raise UserError(f"--programs: expected General MIDI numbers from 0 to 127, or -1 for drums, with commas, such as 0,40 (piano and violin), got '{args.programs}'")
     return Wish(args.composer, args.genre, programs)
 
 
@@ -113,7 +179,7 @@ def read_melody(source: str) -> tuple[Piece, str | None]:
 
         piece = melody(source)
     else:
-        piece = read_midi(source)
+        piece = one(read_midi, source)
     top, left_out, shortened = skyline(piece)
     changes = ((left_out, "left out that lie under others"), (shortened, "shortened"))
     done = [f"{number} of {len(piece.notes)} notes {what}" for number, what in changes if number]

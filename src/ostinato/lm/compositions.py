@@ -3,7 +3,8 @@
 Every composer who is asked for (with none, anyone) gets, for each seed, a sample from nothing and the melody in their style; for the first seed also a held-out piece of theirs that is
 gone on from, and one with a gap that is filled. Where a composer has a model of their own, it is asked, and the pretrained one for samples to compare with.
 Each piece is composed on its own, as `ostinato compose` does with the same options. A model whose words cannot be held to a melody or a gap (see
-lm.constraints) makes the other kinds. Where a model writes no note, the demo is listed in set_aside.tsv and the others are made.
+lm.constraints) makes the other kinds. Where a model writes no note, or a held-out piece cannot be read or said, the demo is listed in set_aside.tsv and the others
+are made.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ostinato.corpus.metadata import name_key, same_composer
+from ostinato.corpus.midi_files import attempt, one
 from ostinato.files import UserError, atomic, read_jsonl, write_set_aside, write_sidecar
 from ostinato.params import part
 from ostinato.params_midi import Compositions
@@ -67,22 +70,25 @@ def run(args: argparse.Namespace) -> None:
     models = {folder: load_midi(folder) for folder in dict.fromkeys(task.model for task in tasks)}
     tasks = [task for task in tasks if task.kind not in HELD or is_plain(models[task.model].tokenizer)]
     melody, remark = read_melody(params.melody)
-    given, silent = {}, []
+    given, aside = {}, []
     with atomic(args.out) as folder:
         folder.mkdir()
         for task in tasks:
-            composition = make(task, models[task.model], melody, params)
+            composition = made_of(task, models[task.model], melody, params)
+            if isinstance(composition, str):
+                aside.append((task.name, "unusable_piece", composition))
+                continue
             if not len(composition.piece.notes):
-                silent.append((task.name, "no_note", f"{task.model} wrote none in {params.seconds:g} s; train it for longer or take another seed"))
+                aside.append((task.name, "no_note", f"{task.model} wrote none in {params.seconds:g} s; train it for longer or take another seed"))
                 continue
             write_composition(folder / f"{task.name}.mid", composition)
             write_wav(folder / f"{task.name}.mid", composition.piece, args.soundfont)
             if composition.melody is not None:  # as the model's grid has it: what is to be found again
                 write_midi(folder / MELODIES / f"{task.name}.mid", composition.melody)
             given[task.name] = composition.given
-        write_set_aside(folder / "set_aside.tsv", silent)
+        write_set_aside(folder / "set_aside.tsv", aside)
         if not given:
-            raise UserError(f"{silent[0][0]}: {silent[0][2]}; it is the same with all {len(silent)} compositions")
+            raise UserError(f"{aside[0][0]}: {aside[0][2]}; it is the same with all {len(aside)} compositions")
     write_sidecar(args.out / "set_aside.tsv", "compositions", [], params.model_dump())
     made = [task for task in tasks if task.name in given]
     for task in made:
@@ -90,7 +96,7 @@ def run(args: argparse.Namespace) -> None:
         for suffix in (".mid", ".wav"):
             write_sidecar(args.out / f"{task.name}{suffix}", "compositions", inputs, params.model_dump(), task.seed,
                           described(task, args.out) | {"given": given[task.name]}, beside=list((args.out / MELODIES).glob(f"{task.name}.mid")))
-    print(f"{len(made)} compositions in {args.out}" + (f"; {len(silent)} without a note set aside" if silent else "") + (f"; {remark}" if remark else ""))
+    print(f"{len(made)} compositions in {args.out}" + (f"; {len(aside)} set aside" if aside else "") + (f"; {remark}" if remark else ""))
 
 
 def described(task: Task, out: Path) -> dict[str, Any]:
@@ -101,9 +107,9 @@ def described(task: Task, out: Path) -> dict[str, Any]:
 
 def plan(params: Compositions, folders: list[Path], rows: list[dict[str, Any]]) -> Iterator[Task]:
     """What to make. Raises UserError when a composer has neither a model of their own nor a pretrained one."""
-    named = {folder.name.lower(): folder for folder in folders}
-    for composer in params.composers or [None]:
-        own, shared = named.get(composer.lower()) if composer else None, named.get(PRETRAINED)
+    named = {name_key(folder.name): folder for folder in folders}
+    for composer in {name_key(composer): composer for composer in reversed(params.composers)}.values() or [None]:
+        own, shared = named.get(name_key(composer)) if composer else None, named.get(PRETRAINED)
         model, who = own or shared, composer or "anyone"
         if model is None:
             raise UserError(f"--models: no model for {who}; expected a folder named {who} or {PRETRAINED}, got {', '.join(named)}")
@@ -120,8 +126,13 @@ def plan(params: Compositions, folders: list[Path], rows: list[dict[str, Any]]) 
 
 def heldout(rows: list[dict[str, Any]], composer: str | None, seconds: float) -> dict[str, Any] | None:
     """A piece of a composer (None: anyone's) that no model has seen: the first that is long enough, else the longest; None where there is none."""
-    theirs = sorted((row for row in rows if row["split"] == "test" and composer in (None, row["composer"])), key=lambda row: row["id"])
+    theirs = sorted((row for row in rows if row["split"] == "test" and same_composer(composer, row["composer"])), key=lambda row: row["id"])
     return next((row for row in theirs if row["seconds"] >= seconds), max(theirs, key=lambda row: row["seconds"], default=None))
+
+
+def made_of(task: Task, model: Any, melody: Any, params: Compositions) -> Any:
+    """`make`; a line that says why not where it is the held-out piece's fault."""
+    return attempt(lambda _: make(task, model, melody, params), task.row["path"]) if task.row else make(task, model, melody, params)
 
 
 def make(task: Task, model: Any, melody: Any, params: Compositions) -> Any:
@@ -136,7 +147,7 @@ def make(task: Task, model: Any, melody: Any, params: Compositions) -> Any:
         return Composition(sample(model, [wish], params.seconds, how, task.seed)[0])
     if task.kind == "style":
         return accompany(model, wish, melody, how, task.seed, params.particles)
-    piece = read_midi(task.row["path"])
+    piece = one(read_midi, task.row["path"])
     seconds = min(params.seconds, piece.seconds)
     if task.kind == "continuation":
         given = model.tokenizer.encode(piece.between(0, GIVEN_SHARE * seconds))
@@ -147,4 +158,4 @@ def make(task: Task, model: Any, melody: Any, params: Compositions) -> Any:
 
 def slug(name: str) -> str:
     """A name as part of a file's."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return re.sub(r"[\W_]+", "-", name_key(name)).strip("-")

@@ -6,14 +6,18 @@ All prompts of one seed are one batch, so that the models before and after train
 from __future__ import annotations
 
 import argparse
+import logging
 import re
 from pathlib import Path
 
 import soundfile
 
+from ostinato.dataset.prompts import parse
 from ostinato.files import atomic, sha256, write_sidecar
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE
 from ostinato.params import Demos, section
+
+log = logging.getLogger(__name__)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +40,9 @@ def run(args: argparse.Namespace) -> None:
     generator = Generator(args.model)
     prompts = params.prompts + params.heldout
     sampling = {"temperature": params.temperature, "top_k": params.top_k, "top_p": params.top_p, "guidance": params.guidance}
+    for prompt in prompts:
+        for remark in parse(prompt).remarks:
+            log.info("%s: %s", prompt, remark)
     model_hash = sha256(args.model / LM_FILE)
     with atomic(args.out) as folder:
         folder.mkdir()

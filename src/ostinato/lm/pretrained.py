@@ -6,6 +6,7 @@ else in a configuration is refused by name.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(package, dict):
         raise UserError(f"{path}: expected xp.cfg and best_state, as audiocraft exports them, found {type(package).__name__}")
     return package
+
+
+def is_ours(source: Path | str) -> bool:
+    """Whether a model is told by chords, through Ostinato's own text encoder: what its configuration says, without its weights. Others are given free text."""
+    config = read_checkpoint(locate(source, LM_FILE)).get("xp.cfg")
+    try:
+        return isinstance(json.loads(config), dict)  # ours is JSON, audiocraft's YAML
+    except (TypeError, ValueError):
+        return False
 
 
 def read_config(text: str, where: Any) -> tuple[Shape, str, float]:

@@ -181,11 +181,13 @@ def notices(scores: Mapping[str, Any]) -> Iterator[str]:
 
 
 def silent(demos: Path) -> Iterator[str]:
-    """Which compositions are missing because the model wrote no note."""
+    """Which compositions are missing, and why: the model wrote no note, or the held-out piece that they need cannot be used."""
     path = demos / "set_aside.tsv"
-    names = [row["path"] for row in read_table(path, {"path"})] if path.exists() else []
+    rows = read_table(path, {"path", "reason", "detail"}) if path.exists() else []
+    names = [row["path"] for row in rows if row["reason"] == "no_note"]
     if names:
         yield f"The model wrote no note for {len(names)} of the compositions asked for: {', '.join(names)}."
+    yield from (f"{row['path']} could not be made: {row['detail']}." for row in rows if row["reason"] != "no_note")
 
 
 def groups(params: Report, args: argparse.Namespace, walker: lineage.Walker) -> list[dict[str, Any]]:

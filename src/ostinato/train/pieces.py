@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.corpus.metadata import same_composer
 from ostinato.dataset.augment import Augment
 from ostinato.dataset.tokens import TIME, Tokenizer
 from ostinato.files import UserError, read_jsonl
@@ -40,7 +41,7 @@ class PiecesDataset:
         self.tokenizer, self.arrays = tokenizer, [np.load(path, mmap_mode="r") for path in shards]
         self.augment = Augment(tokenizer, augmentation) if split == "train" and any(augmentation.model_dump().values()) else None
         self.rows = [(shard, row) for shard, path in enumerate(shards) for row in read_jsonl(path.with_suffix(".jsonl"))
-                     if row["split"] == split and row["length"] and composer in (None, row["composer"])]
+                     if row["split"] == split and row["length"] and same_composer(composer, row["composer"])]
         if not self.rows:
             raise UserError(f"{', '.join(map(str, shards))}: no piece of split '{split}'" + (f" by {composer}" if composer else ""))
         lengths = np.array([row["length"] for _, row in self.rows], float)
