@@ -75,7 +75,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         stage.run(args)
     except UserError as error:
-        print(f"ostinato {args.stage}: " + "\n".join(map(shown, error.args)), file=sys.stderr)
+        lines = error.args if type(error) is UserError else [error]
+        print(f"ostinato {args.stage}: " + "\n".join(map(shown, lines)), file=sys.stderr)
         return 2
     except OSError as error:
         if error.errno is None:

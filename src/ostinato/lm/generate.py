@@ -13,14 +13,16 @@ import soundfile
 
 from ostinato import options
 from ostinato.dataset.prompts import PromptError, parse, require_chords, spans
-from ostinato.files import UserError, atomic, read_json, sha256, sidecar_path, write_sidecar
+from ostinato.files import SIDECAR, UserError, atomic, read_json, sha256, sidecar_path, write_sidecar
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, is_ours, locate
+from ostinato.report.lineage import home
 
 if TYPE_CHECKING:
     from ostinato.lm.generator import Generator
 
 #: What is written, chosen by the suffix; only the first while it comes.
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff")
+MODEL = "results/models/tuned"
 SAMPLING = {"temperature": 0.8, "top_k": 40, "top_p": 0.0, "guidance": 3.0}
 #: What is taken where an option is left out.
 DEFAULTS = {"seconds": 10.0, "seed": 1, **SAMPLING}
@@ -38,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the stage's options."""
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, PROMPTS
     parser.add_argument("prompt", nargs="?", help='such as "ukulele Cmaj, followed by Fmaj, Gmaj, and Cmaj"; see below')
-    parser.add_argument("--model", default="results/models/tuned", help="folder of the model, or a hub's name such as facebook/musicgen-small")
+    parser.add_argument("--model", help=f"folder of the model, or a hub's name such as facebook/musicgen-small ({MODEL}, with --like the demo's own)")
     parser.add_argument("--adapter", type=Path, help="folder of adapters (LoRA) that were trained on that model")
     parser.add_argument("--like", type=Path, metavar="SIDECAR", help="make a demo again from its .made.json, in place of a prompt")
     parser.add_argument("--out", type=Path, default=Path("generated.wav"), help=f"file to write: {', '.join(SUFFIXES)} (generated.wav)")
@@ -89,12 +91,21 @@ def check(args: argparse.Namespace) -> None:
     if args.top_k and args.top_p:
         raise UserError(f"--top-k {args.top_k} and --top-p {args.top_p:g}: one at a time; give one of them, or 0 for the other")
     options.numbers(args)
-    options.fill(args, DEFAULTS)
+    options.fill(args, DEFAULTS | {"model": model_of(args.like) if args.like else MODEL})
     options.writable(args.out, SUFFIXES)
     if args.stream and args.out.suffix.lower() != SUFFIXES[0]:
         raise UserError(f"--out {args.out}: with --stream a {SUFFIXES[0]} is written, for only that is whole at any time")
     if args.adapter and not args.adapter.is_dir():
         raise UserError(f"--adapter {args.adapter}: no such folder; expected one with adapters, as training with train.method.lora writes it")
+
+
+def model_of(sidecar: Path) -> str:
+    """The model that a demo's side file names, in the project that the demo lies in; what is no folder there stays, as names of a hub."""
+    made = read_json(sidecar)
+    about = made.get("about") if isinstance(made, Mapping) else None
+    name = str(about.get("model") or MODEL) if isinstance(about, Mapping) else MODEL
+    place = home(str(sidecar).removesuffix(SIDECAR)) / name
+    return str(place) if place.is_dir() else name
 
 
 def understood(text: str, seconds: float, ours: bool, lenient: bool = False) -> list[str]:
