@@ -11,17 +11,17 @@ from glob import glob
 from pathlib import Path
 
 from ostinato.cli import STAGES
+from ostinato.corpus.midi_files import find as find_midi
 from ostinato.corpus.recordings import EXTENSIONS, FILM, survey
 from ostinato.files import UNPRINTABLE, UserError, hash_value, require_space, shown, write_json
-from ostinato.midi import EXTENSIONS as MIDI_EXTENSIONS
 from ostinato.params import Loop, Params, check
 from ostinato.params_midi import Studied
 from ostinato.report.remake import LAST_RUN
 from ostinato.train.sweep import plans
 
 #: Modules that pass values and files on but do not decide what is computed: a new option of the command line must not retrain a model.
-PLUMBING = {"ostinato.cli", "ostinato.compiling", "ostinato.files", "ostinato.params", "ostinato.params_ears", "ostinato.params_midi",
-            "ostinato.sections", "ostinato.train.jobs", "ostinato.train.usage"}
+PLUMBING = {"ostinato.caches", "ostinato.cli", "ostinato.compiling", "ostinato.files", "ostinato.options", "ostinato.params", "ostinato.params_demos",
+            "ostinato.params_ears", "ostinato.params_midi", "ostinato.sections", "ostinato.train.jobs", "ostinato.train.usage"}
 #: Snakemake takes {} in a name for a wildcard and <> for a variable, and knows no way to say otherwise; it wants UTF-8, and warns of line ends, of blanks
 #: at either end and of `//`, each time.
 STRANGE = re.compile(rf"[{UNPRINTABLE}{{}}<>]|^\s|\s$|//")
@@ -116,17 +116,16 @@ def recordings(folder: str | None) -> list[str]:
     if folder is None:
         return []
     found, unnamed, _ = survey(folder)
+    if not found:
+        raise UserError(f"corpus.folder: {folder}: no recording in it; expected files ending in {', '.join(EXTENSIONS)}")
     files = [path.with_suffix(suffix) for path in found for suffix in (path.suffix, ".lab", ".yaml")]
     return sorted({str(path) for path in [*files, *unnamed] if path.exists()})
 
 
 def midi_files(folder: str | None) -> list[str]:
     """MIDI files and tables below `midi.pieces.folder`, listed now as recordings are; empty for the scores that pip brings."""
-    if folder is None:
-        return []
-    if not os.path.isdir(folder):
-        raise UserError(f"midi.pieces.folder: {folder}: no such folder")
-    return sorted(str(path) for path in Path(folder).rglob("*") if path.suffix.lower() in (*MIDI_EXTENSIONS, ".csv"))
+    paths, tables, _ = find_midi(Path(folder), "midi.pieces.folder: ") if folder else ([], [], [])
+    return sorted(str(path) for path in [*paths, *tables])
 
 
 def watched(files: list[str]) -> list[str]:
