@@ -12,7 +12,7 @@ import pytest
 
 from ostinato.cli import main
 from ostinato.files import read_json, sidecar_path, write_json, write_set_aside, write_sidecar, write_text
-from ostinato.report import lineage
+from ostinato.report import lineage, remake
 
 SNAKEMAKE = "to make it anew: snakemake {} --force --profile cluster/local"
 JAMS = "results/listen/shard-00/b.jams"
@@ -160,6 +160,14 @@ def test_what_was_made_by_hand_is_made_again_by_hand(project, capsys, monkeypatc
     assert verify(capsys, "my clip.wav") == (0, ["my clip.wav is whole, and what was used is as it was"])
     Path("my clip.wav").unlink()
     assert verify(capsys, "my clip.wav.made.json") == (1, ["my clip.wav: missing", "to make it anew: ostinato generate 'piano C G' --out 'my clip.wav'"])
+
+
+def test_a_command_with_any_name_in_it_is_what_a_shell_takes():
+    words = ["ostinato", "my clip", os.fsdecode(b"caf\xe9's\\\n.wav"), "x\u2028", "é"]
+    line = remake.typed(words)
+    assert line == "ostinato 'my clip' $'caf\\xe9\\'s\\\\\\x0a.wav' $'x\\xe2\\x80\\xa8' 'é'" and "\n" not in line
+    said = subprocess.run(["bash", "-c", f"printf '%s\\0' {line}"], stdout=subprocess.PIPE, check=True).stdout
+    assert [os.fsdecode(word) for word in said.split(b"\0")[:-1]] == words
 
 
 def test_many_alike_are_counted_after_the_first(project, capsys):

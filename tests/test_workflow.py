@@ -182,6 +182,8 @@ def test_files_of_any_name_are_used_and_a_change_of_any_is_seen(project, tmp_pat
             Path(os.fsdecode(os.path.join(os.fsencode(music), name + suffix))).write_text("")
     done = snakemake(folder, "--cores", "1", *of_ones_own(music), "--", "results/corpus/set_aside.tsv", "results/midi/set_aside.tsv")
     assert done.returncode == 0, done.stdout
+    assert json.loads((folder / "results/logs/run.json").read_text()) == {"profile": "cluster/local", "configfiles": [], "config": {
+        "corpus": {"folder": str(music)}, "midi": {"pieces": {"folder": str(music)}}}}
     assert not planned(folder, *of_ones_own(music)).keys() & {"check", "pieces"}
     for name in (b"plain.wav", b"caf\xe9.wav", b"a\nb.wav"):
         Path(os.fsdecode(os.path.join(os.fsencode(music), name))).write_text(str(name))

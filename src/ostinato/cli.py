@@ -78,6 +78,9 @@ def main(argv: list[str] | None = None) -> int:
         lines = error.args if type(error) is UserError else [error]
         print(f"ostinato {args.stage}: " + "\n".join(map(shown, lines)), file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         if error.errno is None:
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,7 +131,7 @@ def understood(text: str, seconds: float, ours: bool, lenient: bool = False) -> 
 
 def write_clip(out: Path, clip: np.ndarray, rate: int) -> None:
     """Write samples [T] in the format of the suffix, 16 bits where it has bits."""
-    with atomic(out) as path, soundfile.SoundFile(path, "w", rate, 1, _subtype(out)) as stream:
+    with atomic(out) as path, soundfile.SoundFile(os.fsencode(path), "w", rate, 1, _subtype(out)) as stream:
         for start in range(0, len(clip), rate):  # libsndfile's encoder of Vorbis takes no more than some seconds at once
             stream.write(clip[start : start + rate])
 
@@ -151,7 +152,7 @@ def refuse_rate(out: Path, rate: int) -> None:
 def write_stream(out: Path, generator: Generator, request: dict[str, Any], how: Any) -> None:
     """Write the clip in pieces, each on disk before the next is made. Interrupted, what is there is a whole WAV."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    with soundfile.SoundFile(out, "w", generator.codec.sample_rate, 1, "PCM_16") as stream:
+    with soundfile.SoundFile(os.fsencode(out), "w", generator.codec.sample_rate, 1, "PCM_16") as stream:
         for piece in generator.stream(request["batch"], request["seconds"], request["seed"], how):
             stream.write(np.ascontiguousarray(piece[request["row"]]))
             stream.flush()
