@@ -1,5 +1,6 @@
 """Recordings as people have them: every format, headers that lie, damage, odd levels, odd folders. All are made here."""
 
+import errno
 import io
 import json
 import os
@@ -16,8 +17,10 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from music import PARAMS
 from test_corpus import CORPUS, RATE, check, tone
 
+from ostinato.cli import main
 from ostinato.corpus.guarded import guarded_map
 from ostinato.corpus.levels import Levels
 from ostinato.corpus.recordings import decode, read, stream
@@ -191,3 +194,19 @@ def misbehave(item: int) -> int:
 def test_a_file_at_which_its_process_dies_or_hangs_ends_itself_alone():
     results = list(guarded_map(misbehave, range(10), 2, lambda item, why: f"{item} {why}", lambda item: 1))
     assert results == [0, 2, 4, "3 took over 1 s", 8, 10, 12, "7 died, with exit code -11", 16, 18]
+
+
+def test_a_full_disk_is_no_songs_fault(tmp_path, monkeypatch, capsys):
+    (tmp_path / "in").mkdir()
+    soundfile.write(tmp_path / "in/a.wav", tone(SECONDS), RATE)
+    check(tmp_path / "in", tmp_path / "out")
+    songs = next(path for path in tmp_path.glob("out/shards/*.jsonl") if path.stat().st_size)
+
+    def full(*_) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    for command in (["check", "--params", CORPUS.model_dump_json(), "--folder", f"{tmp_path}/in", "--out", f"{tmp_path}/more"],
+                    ["listen", "--params", PARAMS.listen.model_dump_json(), "--songs", str(songs), "--out", f"{tmp_path}/heard"]):
+        assert main(command) == 2
+        assert re.search(rf"^ostinato {command[0]}: disk full: {tmp_path}/\S+ could not be written .*; make room and start again$", capsys.readouterr().err, re.M)

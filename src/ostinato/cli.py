@@ -12,9 +12,10 @@ import io
 import logging
 import os
 import sys
+from typing import Any
 
 from ostinato import __version__
-from ostinato.files import UserError, shown
+from ostinato.files import UserError, refuse_full_disk, shown
 
 STAGES: dict[str, tuple[str, str]] = {
     "etudes": ("ostinato.corpus.etudes", "render the embedded corpus"),
@@ -73,20 +74,26 @@ def main(argv: list[str] | None = None) -> int:
     for handler in logging.getLogger().handlers:
         handler.setFormatter(OneLine(handler.formatter._fmt if handler.formatter else None))
     try:
-        stage.run(args)
+        _run(stage, args)
     except UserError as error:
         lines = error.args if type(error) is UserError else [error]
         print(f"ostinato {args.stage}: " + "\n".join(map(shown, lines)), file=sys.stderr)
         return 2
+    return 0
+
+
+def _run(stage: Any, args: argparse.Namespace) -> None:
+    """Run a stage; what the system refuses is an error that a user can mend."""
+    try:
+        stage.run(args)
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        sys.exit(1)
     except OSError as error:
+        refuse_full_disk(error)
         if error.errno is None:
             raise
-        print(f"ostinato {args.stage}: {shown(error.filename or 'system')}: {error.strerror}", file=sys.stderr)
-        return 2
-    return 0
+        raise UserError(f"{error.filename or 'system'}: {error.strerror}") from error
 
 
 class OneLine(logging.Formatter):

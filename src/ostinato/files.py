@@ -58,6 +58,9 @@ def atomic(path: Path | str) -> Iterator[Path]:
         if temporary.is_dir() and path.is_dir():
             shutil.rmtree(path)
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a write that fails does not know its file
+        raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -188,7 +191,7 @@ def _escape(character: str) -> str:
 def refuse_full_disk(error: BaseException) -> None:
     """Raise UserError where `error` says that the disk is full: that is no fault of the file in hand, and the next will fare no better."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        raise UserError(f"disk full: {error.filename or 'a file'} could not be written ({error.strerror}); make room and start again") from error
+        raise UserError(f"disk full: {shown(error.filename or 'a file')} could not be written ({error.strerror}); make room and start again") from error
 
 
 def sha256(path: Path | str) -> str:

@@ -43,11 +43,11 @@ class RecordingError(UserError):
     """A recording that cannot be used; `reason` is one word for the table of what was set aside."""
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)  # as they came, so that it can go from one process to another
+        super().__init__(f"{reason}: {detail}")
         self.reason, self.detail = reason, detail
 
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.detail}"
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.reason, self.detail)  # so that it can go from one process to another
 
 
 @dataclass(frozen=True)

@@ -180,9 +180,9 @@ def _begin(params: Listen, others: bool) -> None:
 
     torch.set_num_threads(1)
     threadpool_limits(1)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     if others:
         hear(np.random.default_rng(0).normal(0, 0.1, 4 * frames.RATE).astype(np.float32), frames.RATE, params)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 
 
 def attempt(song: Song, params: Listen, outputs: dict[str, Path], force: bool) -> Result:
