@@ -132,8 +132,8 @@ def write_shard(path: Path, songs: list[dict[str, Any]]) -> None:
 
 def _warn_of_empty_splits(songs: list[dict[str, Any]], split: Split) -> None:
     # Moving songs so that no split is empty would break "adding one song moves no other"; `manifests` stops with an error if it matters.
-    mend = {"train": f"lower corpus.split.valid ({split.valid:g}) or corpus.split.test ({split.test:g})",
-            "valid": f"raise corpus.split.valid ({split.valid:g})", "test": f"raise corpus.split.test ({split.test:g})"}
+    held_out = {name: f"corpus.split.{name} ({share:g})" for name, share in (("valid", split.valid), ("test", split.test)) if share}
+    mend = {"train": "lower " + " or ".join(held_out.values()), **{name: f"raise {key}" for name, key in held_out.items()}}
     for name, share in (("train", 1 - split.valid - split.test), ("valid", split.valid), ("test", split.test)):
         if share > 1e-9 and not any(song["split"] == name for song in songs):
             log.warning("no song of %d fell into split '%s' (share %g): bring more songs, or %s", len(songs), name, share, mend[name])
