@@ -145,7 +145,7 @@ class Bench:
 
     def __init__(self, args: argparse.Namespace, params: Params) -> None:
         self.args, self.params = args, params
-        self.listen = params.listen.model_copy(update={"ears": args.ears or params.listen.ears})
+        self.listen = params.listen.model_copy(update={"ears": args.ears or params.listen.ears, "vocabulary": args.vocabulary or params.listen.vocabulary})
         self.listeners: dict[str, Callable] = {ear: partial(self.heard_by, ear) for ear in EARS}
         if runs_chordino(args.chordino):
             self.listeners["chordino"] = partial(chordino, args.chordino)
@@ -327,6 +327,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=f"{', '.join(PARTS)}; default: all")
     parser.add_argument("--params", default="params.yaml", help="for `listen` and `segments`")
     parser.add_argument("--ears", help="folder of the networks' weights; default: what listen.ears says")
+    parser.add_argument("--vocabulary", choices=("majmin", "sevenths", "full"), help="in place of listen.vocabulary")
     parser.add_argument("--soundfont", default="FluidR3_GM.sf2", help="one that no ear was trained on: a file, or a name where Linux keeps them")
     parser.add_argument("--recordings", type=Path, nargs="+", default=[], help="folders with labels.tsv, of recorded chords or notes")
     parser.add_argument("--codec", type=Path, help="folder of the demo's codec")

@@ -83,7 +83,7 @@ def faster_precision() -> str:
 def asap(folder: Path, work: Path, seconds: float, names: list[str]) -> dict[str, Any]:
     """Train and ask every variant."""
     params = load(ROOT / "params.yaml").midi.pieces.model_copy(update={"folder": str(folder)})
-    pieces.run(Namespace(params=params.model_dump_json(), folder=folder, out=work, jobs=len(os.sched_getaffinity(0))))
+    pieces.run(Namespace(params=params.model_dump_json(), words=pieces.WORDS, folder=folder, out=work, jobs=len(os.sched_getaffinity(0))))
     rows = read_jsonl(work / "pieces.jsonl")
     heldout = list({row["composition"]: row for row in reversed(rows) if row["split"] == "test"}.values())
     print(f"{len(rows)} pieces; {len(heldout)} held-out compositions; {seconds:g} CPU s of training")

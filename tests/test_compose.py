@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 
 import numpy as np
 import pytest
 import torch
+from odd_midi import HANDED, riff, song
+from odd_midi import tune as bytes_of_tune
 
 from ostinato.corpus.rendering import SAMPLE_RATE, soundfont
 from ostinato.corpus.sounding import pedalled, render_piece
@@ -262,6 +265,42 @@ def test_a_model_that_writes_no_note_is_listed_and_the_other_demos_are_made(mode
     silent += ["bach-sample-s2", "bach-style-s1", "bach-style-s2"]
     with pytest.raises(UserError, match="bach-sample-s1: .*pretrained wrote none in 4 s.*all 4 compositions"):
         compositions.run(parsed(compositions, *words))
+
+
+@pytest.mark.parametrize("name", [*HANDED, "gone.mid", "high at first.mid"])
+def test_a_held_out_piece_that_cannot_be_used_is_listed_and_the_other_demos_are_made(tmp_path, name):
+    files = HANDED | {"gone.mid": None, "high at first.mid": song(bytes_of_tune(low=110, high=127) + bytes_of_tune(1))}
+    if files[name]:
+        (tmp_path / name).write_bytes(files[name])
+    save_midi(tmp_path / "pretrained", model_of(known=(0, 40)))
+    (tmp_path / "pieces.jsonl").write_text(json.dumps({"id": name, "path": str(tmp_path / name), "composer": "bach", "split": "test", "seconds": 20.0}))
+    section = {"composers": ["BACH"], "seeds": [1], "seconds": 4, "temperature": 1.0, "top_p": 0.9, "guidance": 1.0, "particles": 1, "melody": "happy_birthday"}
+    compositions.run(parsed(compositions, "--params", json.dumps(section), "--models", tmp_path / "pretrained", "--pieces", tmp_path / "pieces.jsonl",
+                            "--out", tmp_path / "demos"))
+    made = {path.stem for path in (tmp_path / "demos").glob("*.mid")}
+    listed = read_table(tmp_path / "demos/set_aside.tsv", {"path", "reason", "detail"})
+    assert made >= {"bach-sample-s1", "bach-style-s1"} and {row["path"] for row in listed} == {"bach-continuation-s1", "bach-infilling-s1"} - made
+    assert listed and all(row["reason"] == "unusable_piece" and row["detail"].startswith(f"{tmp_path / name}: ") for row in listed)
+
+
+@pytest.mark.parametrize("name", HANDED)
+@pytest.mark.parametrize("option", ["--continue", "--melody", "--infill"])
+def test_compose_says_in_a_line_what_is_wrong_with_a_file(tmp_path, name, option):
+    save_midi(tmp_path / "pretrained", model_of(known=(0, 40)))
+    (tmp_path / name).write_bytes(HANDED[name])
+    gap = ["--gap", 1, 2] if option == "--infill" else []
+    with pytest.raises(UserError, match=rf"{name}: (its division is 0|its last note would end after|none of its notes has a word|.*only drums)"):
+        compose_cli.run(parsed(compose_cli, "--model", tmp_path / "pretrained", "-o", tmp_path / "out.mid", option, tmp_path / name, *gap))
+    assert not (tmp_path / "out.mid").exists()
+
+
+def test_compose_reads_what_is_called_otherwise(tmp_path):
+    save_midi(tmp_path / "pretrained", model_of())
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.rmi")
+    with open(path, "wb") as stream:
+        stream.write(riff(song(bytes_of_tune(notes=6))))
+    compose_cli.run(parsed(compose_cli, "--model", tmp_path / "pretrained", "-o", tmp_path / "out.mid", "--continue", path, "--seconds", 1))
+    assert len(read_midi(tmp_path / "out.mid").notes) >= 6 and read_json(sidecar_path(tmp_path / "out.mid"))["inputs"][-1]["path"] == path
 
 
 def parsed(stage, *words):

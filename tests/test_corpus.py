@@ -67,7 +67,7 @@ def test_bad_files_are_set_aside_with_reasons_and_the_rest_goes_through(folder, 
 
 def test_side_files_are_read_and_broken_ones_named(folder, tmp_path):
     (folder / "good.yaml").write_text("instrument: harp\n")  # for good.wav, good.ogg and good.mp3
-    (folder / "good.lab").write_text("0 4 C:maj\n4 8 Q:maj\n")
+    (folder / "good.lab").write_text("0 3 C:maj\n3 8 Q:maj\n")
     (folder / "live/stereo take.lab").write_text("0 4 C:maj\n4 8 F\n")
     _, songs, aside = check(folder, tmp_path / "out")
     by_name = {Path(song["path"]).name: song for song in songs}

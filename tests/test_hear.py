@@ -10,14 +10,19 @@ from music import PARAMS, RATE, play
 
 from ostinato.cli import main
 from ostinato.corpus.effects import speech
-from ostinato.corpus.recordings import read_lab
 from ostinato.corpus.rendering import Part, Player, soundfont
 from ostinato.listen import jamsfile
 from ostinato.listen.hear import hear
+from ostinato.theory import Chord
 
 LOOP, LOOPS, BAR = ["C", "A:min", "F", "G"], 3, 2.5
 SECONDS = LOOPS * len(LOOP) * BAR
 CHORDS = ["C:maj", "A:min", "F:maj", "G:maj"] * LOOPS
+
+
+def read_lab(path) -> list:
+    """Start, end and chord of each line."""
+    return [(float(start), float(end), Chord.parse(name)) for start, end, name in map(str.split, path.read_text().splitlines())]
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +62,7 @@ def test_what_is_saved_can_be_read_and_says_the_same(song, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     assert main(["hear", str(song), "--lab", "--jams", "deep/er", "--csv", ".", "--png"]) == 0
     assert f"saved {song.stem}.lab, deep/er/{song.stem}.jams, {song.stem}.csv, {song.stem}.png" in capsys.readouterr().out
-    lab, told = read_lab(f"{song.stem}.lab"), jamsfile.read(f"deep/er/{song.stem}.jams")
+    lab, told = read_lab(tmp_path / f"{song.stem}.lab"), jamsfile.read(f"deep/er/{song.stem}.jams")
     assert [chord.harte for _, _, chord in lab] == CHORDS and lab[0][0] == 0 and lab[-1][1] == pytest.approx(SECONDS)
     assert [chord.harte for _, _, chord in told.chords] == CHORDS and np.allclose([row[:2] for row in told.chords], [row[:2] for row in lab], atol=1e-3)
     assert str(told.key) == "C:major" and told.tempo == pytest.approx(96, rel=0.01) and len(told.downbeats) == len(CHORDS)

@@ -3,13 +3,18 @@
 import argparse
 import json
 import math
+import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from odd_midi import HANDED, riff, song
+from odd_midi import tune as tune_of_bytes
 
+from ostinato.cli import main
 from ostinato.files import UserError, read_json, write_jsonl, write_sidecar
 from ostinato.judge import bits_stage, midi_stage
 from ostinato.judge.bits import Asked, Encoded, cut, encode_file, evaluate, residual_bits, token_bits, wrong_labels
@@ -210,8 +215,6 @@ def test_residual_of_a_coarse_grid():
 def studio(tmp_path_factory) -> SimpleNamespace:
     """A fresh small model of our own, two composers' pieces, and compositions."""
     from ostinato.dataset.tokens import Tokenizer
-    from ostinato.lm.midi_model import build_midi, save_midi
-    from ostinato.params_midi import Gpt, Tokens
 
     folder = tmp_path_factory.mktemp("studio")
     rng, rows = np.random.default_rng(9), []
@@ -221,10 +224,7 @@ def studio(tmp_path_factory) -> SimpleNamespace:
         write_midi(path, walk(rng, 60))
         rows.append({"id": f"{composer}/{number}", "path": str(path), "composer": composer, "genre": None, "composition": f"{number}", "split": split})
     write_jsonl(folder / "pieces.jsonl", rows)
-    params = Tokens(clock="seconds", resolution=[(2, 32), (16, 2)], pitches=(21, 109), velocities=32, pedal=True, programs=True, chords=False, rests=False,
-                    time_signatures=False, bpe=0)
-    tokenizer = Tokenizer.fit(params, [0, DRUMS], ["Up", "Down"], [])
-    save_midi(folder / "model", build_midi(Gpt(dim=16, layers=1, heads=2, context=64, dropout=0, condition_dropout=0, short_windows=0), tokenizer, 0))
+    tokenizer = Tokenizer.load(build_model(folder / "model", [0, DRUMS]) / "tokenizer.json")
     melody = tune(MAJOR)
     write_midi(folder / "melody.mid", melody)
     taken = encode_file(tokenizer, rows[0]["path"]).piece
@@ -235,6 +235,19 @@ def studio(tmp_path_factory) -> SimpleNamespace:
         about = {"demo": name, "kind": kind, "composer": "Up", "genre": None, "programs": [0], "model": "m", "melody": song, "given": given}
         write_sidecar(folder / "demos" / f"{name}.mid", "compositions", [], seed=1, about=about)
     return SimpleNamespace(folder=folder, rows=rows, taken=taken)
+
+
+def build_model(folder: Path, programs: list[int]) -> Path:
+    """A fresh model with words for these programs."""
+    from ostinato.dataset.tokens import Tokenizer
+    from ostinato.lm.midi_model import build_midi, save_midi
+    from ostinato.params_midi import Gpt, Tokens
+
+    params = Tokens(clock="seconds", resolution=[(2, 32), (16, 2)], pitches=(21, 109), velocities=32, pedal=True, programs=True, chords=False, rests=False,
+                    time_signatures=False, bpe=0)
+    tokenizer = Tokenizer.fit(params, programs, ["Up", "Down"], [])
+    save_midi(folder, build_midi(Gpt(dim=16, layers=1, heads=2, context=64, dropout=0, condition_dropout=0, short_windows=0), tokenizer, 0))
+    return folder
 
 
 def judge_midi(studio, **paths: Path) -> tuple[dict, dict]:
@@ -265,6 +278,45 @@ def test_judge_midi_says_what_is_missing(studio):
     write_jsonl(studio.folder / "few.jsonl", [row for row in studio.rows if row["split"] == "train"])
     with pytest.raises(UserError, match="no piece of split 'test'"):
         judge_midi(studio, pieces=Path("few.jsonl"))
+
+
+def test_held_out_pieces_without_words_are_listed(studio, tmp_path):
+    odd = HANDED | {"high.mid": song(tune_of_bytes(low=110, high=127)), "cut.mid": song(tune_of_bytes())[:-9]}
+    for name, data in odd.items():
+        (tmp_path / name).write_bytes(data)
+    added = [{"id": name, "path": str(tmp_path / name), "composer": "Up", "genre": None, "composition": name, "split": "test"} for name in [*odd, "gone.mid"]]
+    trained = {"id": "t", "path": str(tmp_path / "cut.mid"), "composer": "Up", "genre": None, "composition": "t", "split": "train"}
+    write_jsonl(studio.folder / "odd.jsonl", [*studio.rows, *added, trained])
+    no_drums, out = build_model(tmp_path / "model", [0]), {name: tmp_path / f"{name}.json" for name in ("scores", "judgements")}
+    plain, _ = judge_midi(studio, model=no_drums, **out)
+    assert "set_aside" not in read_json(out["judgements"])
+    assert judge_midi(studio, model=no_drums, pieces=Path("odd.jsonl"), **out)[0] == plain
+    reasons = {Path(row["path"]).name: row["reason"] for row in read_json(out["judgements"])["set_aside"]}
+    assert set(reasons) == {*odd, "gone.mid"} and "none of its notes has a word" in reasons["beatb1.mid"] and "No such file" in reasons["gone.mid"]
+    write_jsonl(studio.folder / "none.jsonl", [*(row for row in studio.rows if row["split"] == "train"), *added])
+    scores, demos = judge_midi(studio, model=no_drums, pieces=Path("none.jsonl"), **out)
+    assert scores["bits_per_note"]["model"] == {"value": None, "low": None, "high": None, "n": 0} and len(demos) == 5
+
+
+def test_a_demo_that_cannot_be_read_is_listed(studio, tmp_path):
+    shutil.copytree(studio.folder / "demos", tmp_path / "demos")
+    (tmp_path / "demos/free.mid").write_bytes(HANDED["division_0.mid"])
+    _, demos = judge_midi(studio, demos=tmp_path / "demos", judgements=tmp_path / "judgements.json", scores=tmp_path / "scores.json")
+    assert set(demos) == {"copy", "other", "happy", "goes-on"} and "division" in read_json(tmp_path / "judgements.json")["set_aside"][0]["reason"]
+
+
+def test_bits_per_note_of_odd_files(studio, capsys, tmp_path):
+    for name, data in (HANDED | {"a.kar": song(tune_of_bytes()), "b.rmi": riff(song(tune_of_bytes(1))), "c.txt": song(tune_of_bytes())}).items():
+        (tmp_path / name).write_bytes(data)
+    with open(os.fsencode(tmp_path) + b"/caf\xe9.mid", "wb") as stream:
+        stream.write(song(tune_of_bytes(2)))
+    no_drums = build_model(tmp_path / "model", [0])
+    assert main(["bits-per-note", str(tmp_path), "--model", str(no_drums), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [Path(row["path"]).name for row in report["pieces"]] == ["a.kar", "b.rmi", "caf\udce9.mid"] and report["total"]["notes"] == 120
+    assert [Path(row["path"]).name for row in report["set_aside"]] == ["beatb1.mid", "c.txt", "division_0.mid", "huge_tick.mid"]
+    with pytest.raises(UserError, match="none of 1 MIDI files can be used; the first: .*beatb1.mid: none of its notes has a word"):
+        bits_stage.run(argparse.Namespace(folder=tmp_path / "beatb1.mid", model=no_drums, composer=None, json=True, jobs=1))
 
 
 def test_bits_per_note_of_a_folder(studio, capsys, tmp_path):

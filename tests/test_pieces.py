@@ -4,15 +4,20 @@ import argparse
 import json
 import os
 import signal
+import time
+import unicodedata
 
 import numpy as np
 import pytest
+from odd_midi import HANDED, OFF, ON, event, riff, song, tune
 
-from ostinato.corpus import melodies, pieces, scores
-from ostinato.corpus.guarded import guarded_map
+from ostinato.corpus import melodies, midi_files, pieces, scores
 from ostinato.corpus.kinship import highest
-from ostinato.files import UserError, read_jsonl, sha256
+from ostinato.corpus.metadata import same_composer
+from ostinato.corpus.vocabulary import Said, wordless
+from ostinato.files import UserError, read_jsonl, read_table, sha256
 from ostinato.midi import DRUMS, Piece, read_midi, write_midi
+from ostinato.params_midi import Words
 
 PARAMS = {"folder": None, "per_collection": 2, "min_notes": 16, "split": {"valid": 0.3, "test": 0.3}, "shards": 2}
 
@@ -41,17 +46,16 @@ def performed(piece: Piece, seed: int) -> Piece:
     return Piece.of(notes)
 
 
-def table(folder, out, **changed):
+def table(folder, out, words=None, **changed):
     """What the stage makes of a folder: pieces by id, reasons by path below the folder."""
-    parser = argparse.ArgumentParser()
+    parser, more = argparse.ArgumentParser(), ["--words", json.dumps(words)] if words else []
     pieces.arguments(parser)
-    pieces.run(parser.parse_args(["--params", json.dumps(PARAMS | changed), "--folder", str(folder), "--out", str(out), "--jobs", "1"]))
+    pieces.run(parser.parse_args(["--params", json.dumps(PARAMS | changed), "--folder", str(folder), "--out", str(out), "--jobs", "1", *more]))
     return {row["id"]: row for row in read_jsonl(out / "pieces.jsonl")}, reasons(folder, out)
 
 
 def reasons(folder, out):
-    lines = (out / "set_aside.tsv").read_text().splitlines()[1:]
-    return {os.path.relpath(path, folder): reason for path, reason, _ in (line.split("\t") for line in lines)}
+    return {os.path.relpath(row["path"], folder): row["reason"] for row in read_table(out / "set_aside.tsv", {"path", "reason"})}
 
 
 def test_what_cannot_be_used_is_set_aside_with_its_reason(tmp_path):
@@ -87,15 +91,98 @@ def test_a_folder_without_a_usable_piece_is_an_error_that_says_where_the_reasons
     assert reasons(tmp_path / "in", tmp_path) == {"a.mid": "unreadable"}
 
 
-def crash_at_seven(item: int) -> int:
+def misbehave(item: str) -> str:
     """As a library that meets a file it cannot bear."""
-    if item == 7:
+    if item == "7":
         os.kill(os.getpid(), signal.SIGSEGV)
-    return 2 * item
+    if item == "8":
+        time.sleep(60)
+    return item + (None if item == "9" else "0")
 
 
-def test_a_file_that_crashes_its_reader_does_not_end_the_run():
-    assert guarded_map(crash_at_seven, list(range(10)), 2, lambda item: f"dead at {item}") == [0, 2, 4, 6, 8, 10, 12, "dead at 7", 16, 18]
+def test_a_file_that_crashes_or_holds_up_its_reader_does_not_end_the_run(monkeypatch):
+    monkeypatch.setattr(midi_files, "_seconds", lambda path: 3)
+    results = list(midi_files.each(misbehave, [str(number) for number in range(11)], 2))
+    assert results[:7] == [f"{number}0" for number in range(7)] and results[10] == "100"
+    assert results[7].startswith("7: the process that read it died") and results[8] == "8: the process that read it took over 3 s"
+    assert results[9].startswith("9: cannot be read (TypeError")
+
+
+def test_what_is_handed_to_us_is_set_aside_and_the_rest_goes_on(tmp_path):
+    folder = tmp_path / "in"
+    for seed in range(3):
+        write_midi(folder / f"{seed}.mid", music(seed))
+    for name, data in HANDED.items():
+        (folder / name).write_bytes(data)
+    rows, aside = table(folder, tmp_path)
+    assert set(rows) == {"0", "1", "2"}
+    assert aside == {"division_0.mid": "unreadable", "huge_tick.mid": "unreadable", "beatb1.mid": "no_words"}
+
+
+def test_what_no_word_can_say_is_set_aside(tmp_path):
+    folder, files = tmp_path / "in", {"high": tune(low=110, high=127), "low": tune(low=0, high=20), "strange drums": tune(channel=9, low=90, high=110),
+                                      "half": tune(low=110, high=120) + event(ON, 60, 80) + event(OFF, 60, 0, wait=240), "fine": tune()}
+    folder.mkdir()
+    for name, body in files.items():
+        (folder / f"{name}.mid").write_bytes(song(body))
+    all_train = {"valid": 0.0, "test": 0.0}
+    rows, aside = table(folder, tmp_path, split=all_train)
+    assert set(rows) == {"half", "fine"} and aside == dict.fromkeys(["high.mid", "low.mid", "strange drums.mid"], "no_words")
+    detail = next(row["detail"] for row in read_table(tmp_path / "set_aside.tsv", {"path", "detail"}) if "high" in row["path"])
+    assert detail == "none of its 40 notes has a word: pitches 110 to 125, where 21 to 109 have words"
+    (folder / "drums.mid").write_bytes(song(tune(channel=9, low=36, high=60)))
+    assert set(table(folder, tmp_path, split=all_train)[0]) == {"half", "fine", "drums"}  # the training set has drums, and so words for them
+    assert set(table(folder, tmp_path, {"pitches": [0, 109], "programs": False}, split=all_train)[0]) == {"half", "fine", "low"}
+
+
+def test_words_that_only_pieces_without_words_would_bring():
+    words = Words(pitches=(21, 109), programs=True)
+    pieces = [{"path": name, "split": split, "programs": programs} for name, split, programs in (
+        ("drums", "train", [DRUMS]), ("high", "train", [0]), ("piano", "test", [0]), ("both", "test", [DRUMS, 0]))]
+    said = {"drums": Said(False, True), "high": Said(False, False), "piano": Said(True, False), "both": Said(True, True)}
+    assert [row["path"] for row in wordless(pieces, said, words)] == ["high", "piano"]
+    assert wordless(pieces[2:], said, words) == []  # without a training set nobody knows
+
+
+def test_every_file_that_is_midi_is_used_or_listed(tmp_path):
+    folder, files = tmp_path / "in", {"a.kar": 0, "b.rmi": 1, "c.SMF": 2, "d.Mid": 3, "e.mid/inner.mid": 4, "f.txt": 5, "no suffix": 6, "../out/linked.mid": 7}
+    for name, seed in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(riff(song(tune(seed))) if name in ("b.rmi", "no suffix") else song(tune(seed)))
+    (folder / "words.txt").write_text("MThd is what MIDI files begin with; not this one")
+    (folder / "gone.mid").symlink_to("nowhere.mid")
+    (folder / "there").symlink_to("../out")
+    (folder / "round").symlink_to(".")
+    rows, aside = table(folder, tmp_path)
+    assert set(rows) == {"a", "b", "c", "d", "e.mid/inner", "there/linked"}
+    assert aside == {"f.txt": "unknown_suffix", "no suffix": "unknown_suffix", "gone.mid": "link", "round": "link"}
+
+
+def test_names_that_are_no_utf8(tmp_path):
+    folder = os.fsencode(tmp_path / "in")
+    os.makedirs(folder + b"/Fr\xe9d\xe9ric")
+    for seed, name in enumerate((b"/caf\xe9.mid", b"/Fr\xe9d\xe9ric/a.mid", b"/b\xff.mid", b"/good.mid")):
+        with open(folder + name, "wb") as stream:
+            stream.write(song(tune(seed)) if seed != 2 else b"")
+    rows, aside = table(tmp_path / "in", tmp_path)
+    assert set(rows) == {"caf\\xe9", "Fr\\xe9d\\xe9ric/a", "good"} and rows["Fr\\xe9d\\xe9ric/a"]["composer"] == "Fr\\xe9d\\xe9ric"
+    assert aside == {"b\udcff.mid": "empty"} and all(len(read_midi(row["path"]).notes) == 40 for row in rows.values())  # the path opens the file again
+
+
+def test_a_composer_has_one_name(tmp_path):
+    folder, decomposed = tmp_path / "in", unicodedata.normalize("NFD", "Frédéric Chopin")
+    homes = ["Chopin", "chopin", "Chopin", "CHOPIN", "Frédéric Chopin", decomposed, "Dvorak", "Dvořák", "Bach", "Bach"]
+    for seed, home in enumerate(homes):
+        write_midi(folder / home / f"{seed}.mid", music(seed))
+    write_midi(folder / "chopin" / "waltz.mid", music(90))
+    write_midi(folder / "Chopin" / "waltz_v2.mid", music(91))
+    rows, _ = table(folder, tmp_path)
+    spelled = {unicodedata.normalize("NFC", name): row["composer"] for name, row in rows.items()}
+    assert {spelled[name] for name in ("Chopin/0", "chopin/1", "Chopin/2", "CHOPIN/3")} == {"Chopin"}  # the commonest
+    assert {spelled["Frédéric Chopin/4"], spelled["Frédéric Chopin/5"]} == {min("Frédéric Chopin", decomposed)}  # the first of two
+    assert (spelled["Dvorak/6"], spelled["Dvořák/7"], len(set(spelled.values()))) == ("Dvorak", "Dvořák", 5)
+    assert rows["chopin/waltz"]["composition"] == rows["Chopin/waltz_v2"]["composition"]
+    assert same_composer("frédéric  chopin", decomposed) and not same_composer("Chopin", "Frédéric Chopin") and same_composer(None, None)
 
 
 def test_nothing_of_a_composition_stands_on_two_sides(tmp_path):

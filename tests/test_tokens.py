@@ -5,6 +5,7 @@ from argparse import Namespace
 
 import numpy as np
 import pytest
+from odd_midi import HANDED, event, song, tune
 
 from ostinato.dataset import tokens_stage
 from ostinato.dataset.augment import Augment
@@ -61,6 +62,8 @@ def test_what_stands_in_front(tmp_path):
     words = tokenizer()
     assert [words.words[i] for i in words.prefix("bach", None, [40, 0])] == ["Composer_Bach", "Genre_?", "Plays_0", "Plays_40", "BOS_None"]
     assert words.composers == ["Bach", "Van Beethoven"] and words.programs == [DRUMS, 0, 40]
+    french = Tokenizer.fit(OURS, [0], ["Fre\u0301de\u0301ric Chopin", "A_B", "A-B"], [])  # an e and its accent
+    assert french.words[french.prefix("frédéric chopin")[0]] == "Composer_Fre\u0301de\u0301ric Chopin" and french.composers[0] == "A-B"
     with pytest.raises(UserError, match="composer 'Mozart' is unknown to this model; known: Bach, Van Beethoven"):
         words.prefix("Mozart")
     words.save(tmp_path / "tokenizer.json")
@@ -127,6 +130,35 @@ def test_shards_hold_every_piece(shards):
     assert len(first.notes) == rows[0][0]["notes"] and words.composers == ["Bach", "Satie"]
 
 
+def test_pieces_without_words_and_files_that_are_gone_are_said_and_the_others_encoded(tmp_path, caplog):
+    files = HANDED | {"high.mid": song(tune(low=110, high=127) + event(0xB0, 64, 127)), "good.mid": song(tune()), "gone.mid": None}
+    for name, data in files.items():
+        if data:
+            (tmp_path / name).write_bytes(data)
+    rows = [{"id": name, "path": str(tmp_path / name), "composer": None, "genre": None, "composition": name, "programs": [0], "notes": 40, "split": "train",
+             "shard": "midi-00"} for name in files]
+    write_jsonl(tmp_path / "pieces.jsonl", rows)
+    tokens_stage.run(Namespace(params=json.dumps(OURS.model_dump()), pieces=tmp_path / "pieces.jsonl", shards=1, out=tmp_path / "words"))
+    lengths = {row["id"]: row["length"] for row in read_jsonl(tmp_path / "words/midi-00.jsonl")}
+    assert lengths.pop("good.mid") == len(np.load(tmp_path / "words/midi-00.npy")) > 100 and set(lengths.values()) == {0}
+    said = [record.message for record in caplog.records if "set aside" in record.message]
+    assert len(said) == 5 and all(any(f"{tmp_path / name}: " in line for line in said) for name in lengths)
+    words = Tokenizer.load(tmp_path / "words/tokenizer.json")
+    assert len(PiecesDataset([tmp_path / "words/midi-00.npy"], words, "train", STILL).rows) == 1
+
+
+def test_beats_with_programs_are_played_by_programs_that_have_words(tmp_path):
+    (tmp_path / "a.mid").write_bytes(song(event(0xC0, 41) + tune(notes=8), tune(1, 8, channel=9, low=36, high=50)))
+    params = SEED.model_copy(update={"programs": True, "chords": False})
+    assert words_of(params, [40], tmp_path / "a.mid") == {"Program_40"}
+    assert words_of(params, [40, DRUMS], tmp_path / "a.mid") == {"Program_40", "Program_-1"}
+
+
+def words_of(params: Tokens, programs: list[int], path) -> set[str]:
+    words = Tokenizer.fit(params, programs, [], [])
+    return {words.words[i] for i in words.encode_file(path) if words.kinds[i] == "Program"}
+
+
 def test_windows_begin_between_onsets_and_depend_on_the_draw_alone(shards):
     words = Tokenizer.load(shards / "tokenizer.json")
     data = PiecesDataset(sorted(shards.glob("*.npy")), words, "train", load(ROOT / "params.yaml").midi.augmentation)
@@ -146,7 +178,7 @@ def test_windows_begin_between_onsets_and_depend_on_the_draw_alone(shards):
 def test_a_composers_pieces_alone_and_validation_as_it_is(shards):
     words = Tokenizer.load(shards / "tokenizer.json")
     arrays = sorted(shards.glob("*.npy"))
-    assert {row["composer"] for _, row in PiecesDataset(arrays, words, "train", STILL, "Satie").rows} == {"Satie"}
+    assert {row["composer"] for _, row in PiecesDataset(arrays, words, "train", STILL, "satie").rows} == {"Satie"}
     assert PiecesDataset(arrays, words, "valid", load(ROOT / "params.yaml").midi.augmentation).augment is None
     with pytest.raises(UserError, match="no piece of split 'train' by Liszt"):
         PiecesDataset(arrays, words, "train", STILL, "Liszt")

@@ -272,7 +272,7 @@ def keys(given: dict, rule: str) -> set[str]:
     for name, field in params.Params.model_fields.items():
         if given.keys() == field.annotation.model_fields.keys():
             return {name}
-    if any(given.keys() == field.annotation.model_fields.keys() for field in params.Midi.model_fields.values()) or rule in ("pretrain", "finetune"):
+    if any(given.keys() == field.annotation.model_fields.keys() for field in params.Midi.model_fields.values()) or rule in ("pieces", "pretrain", "finetune"):
         return {"midi"}
     if given.keys() == params.Plan.model_fields.keys():
         return {"train.base"} if rule == "base" else {"train.tune", "sweep"}

@@ -11,7 +11,9 @@ from glob import glob
 from pathlib import Path
 
 from ostinato.cli import STAGES
+from ostinato.corpus.folders import hidden, search
 from ostinato.corpus.recordings import EXTENSIONS, FILM, survey
+from ostinato.corpus.side_files import beside
 from ostinato.files import UNPRINTABLE, UserError, hash_value, require_space, shown, write_json
 from ostinato.midi import EXTENSIONS as MIDI_EXTENSIONS
 from ostinato.params import Loop, Params, check
@@ -116,8 +118,8 @@ def recordings(folder: str | None) -> list[str]:
     if folder is None:
         return []
     found, unnamed, _ = survey(folder)
-    files = [path.with_suffix(suffix) for path in found for suffix in (path.suffix, ".lab", ".yaml")]
-    return sorted({str(path) for path in [*files, *unnamed] if path.exists()})
+    files = [file for path in found for file in (path, *beside(path))]
+    return sorted({str(path) for path in [*files, *unnamed]})
 
 
 def midi_files(folder: str | None) -> list[str]:
@@ -126,7 +128,7 @@ def midi_files(folder: str | None) -> list[str]:
         return []
     if not os.path.isdir(folder):
         raise UserError(f"midi.pieces.folder: {folder}: no such folder")
-    return sorted(str(path) for path in Path(folder).rglob("*") if path.suffix.lower() in (*MIDI_EXTENSIONS, ".csv"))
+    return [str(path) for path in search(folder).files if path.suffix.lower() in (*MIDI_EXTENSIONS, ".csv") and not hidden(path, folder)]
 
 
 def watched(files: list[str]) -> list[str]:

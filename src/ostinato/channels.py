@@ -1,8 +1,8 @@
 """What channels play: from the messages of a Standard MIDI File to notes and pedals, as symusic's Score.
 
-- Notes are held by their track, channel and pitch; of several that sound, the first that was struck is the first that ends, as symusic has it. Where a pitch has
-  more notes than ends, each lasts until the next end, the next note, or until all keys are let go (controllers 120, 123), else to the end of its track. music21
-  writes the end of a grace note before its beginning.
+- Notes are held by their track, channel and pitch; of several that sound, the first that was struck is the first that ends, as symusic has it. Where a pitch
+  has more notes than ends, each lasts until the next end, the next note, or until all keys are let go (controllers 120, 123), else to the end of its track;
+  music21 writes the end of a grace note before its beginning, at the same time.
 - The sustain pedal is down from 64 on; a reset of all controllers (121) lets it up. One that is never let up holds to the end of the last note.
 - What a track without notes on a channel says to it (programs, pedals) is said to that channel's notes in other tracks, as a synthesizer has it.
 """
@@ -147,19 +147,21 @@ def _held(track: Track, mine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _one_at_a_time(track: Track, happens: np.ndarray, ends: dict[int, int]) -> None:
-    """End the notes of a pitch that has more notes than ends, in place, each by what happens next; one whose end stands before it at its own time has no length."""
-    sounding, stray = None, -1
+    """End the notes of a pitch that has more notes than ends, in place, each by what happens next to it; struck twice at once it is one note."""
+    sounding, ended_at = None, -1
     for index, tick in zip(happens.tolist(), track.ticks[happens].tolist()):
-        if sounding is not None and index in ends and track.ticks[sounding] == tick:
-            del ends[index]  # struck twice at once it is one note
+        strikes = index in ends
+        if sounding is not None and strikes and track.ticks[sounding] == tick:
+            del ends[index]
             continue
         if sounding is not None:
-            ends[sounding] = tick
-        elif index not in ends:
-            stray = tick
-        sounding = index if index in ends and tick != stray else None
-        if index in ends and tick == stray:
-            ends[index], stray = tick, -1
+            ends[sounding], sounding = tick, None
+        elif not strikes:
+            ended_at = tick  # nothing: the end of a note that begins here, unless none does
+        if strikes and tick == ended_at:
+            ends[index], ended_at = tick, -1
+        elif strikes:
+            sounding = index
     if sounding is not None:
         ends[sounding] = track.end
 
@@ -186,5 +188,7 @@ def _check_times(song: Song, starts: np.ndarray, last: int) -> None:
     if beat < SHORTEST_BEAT and beat / song.division < SHORTEST_TICK:
         raise UserError(f"a note begins where a beat lasts {beat} microseconds; expected {SHORTEST_BEAT} or more, 6000 beats a minute")
     seconds = float((np.diff(np.minimum(np.append(ticks, last), last)) * tempos).sum()) / 1e6 / song.division
-    if last > MOST_TICKS or not seconds < LONGEST:
-        raise UserError(f"its last note would end after {seconds:.0f} s and {last} ticks; expected less than {LONGEST} s, a day, and {MOST_TICKS} ticks")
+    if not seconds < LONGEST:
+        raise UserError(f"its last note would end after {seconds:.0f} s; expected less than {LONGEST}, a day")
+    if last > MOST_TICKS:
+        raise UserError(f"its last note would end after {last} ticks; expected at most {MOST_TICKS}")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ostinato import channels, smf
 from ostinato.files import UserError, atomic
 
 DRUMS = -1
@@ -74,7 +75,7 @@ def read_midi(path: Path | str) -> Piece:
     """Read a MIDI file.
 
     Raises:
-        UserError: the file cannot be read, is no MIDI, or holds no note.
+        UserError: the file cannot be read, is no MIDI, holds no note, or what cannot be believed (see `smf` and `channels`).
     """
     return from_score(read_score(path))
 
@@ -91,8 +92,6 @@ def from_score(score: Any) -> Piece:
 
 def read_score(path: Path | str) -> Any:
     """A MIDI file as symusic's Score, times in ticks. Raises UserError as `read_midi`."""
-    from ostinato import channels, smf
-
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -101,6 +100,20 @@ def read_score(path: Path | str) -> Any:
         return channels.as_symusic(smf.parse(data))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def one_track(score: Any) -> Any:
+    """All tracks but drums as one piano, as a model without programs is fed."""
+    from symusic import Track
+
+    piano = Track("", 0, False)
+    for track in score.tracks:
+        if not track.is_drum:
+            piano.notes.extend(track.notes)
+            piano.pedals.extend(track.pedals)
+    piano.notes.sort()
+    score.tracks = [piano]
+    return score
 
 
 def as_score(piece: Piece, names: dict[int, str] | None = None) -> Any:

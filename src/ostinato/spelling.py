@@ -13,9 +13,9 @@ import unicodedata
 from ostinato.files import UserError
 
 #: Signs with a plain letter of their own. Every dash is a minus, every triangle a major seventh, every ring diminished.
-SIGNS = str.maketrans({"♯": "#", "♭": "b", "𝄪": "##", "𝄫": "bb", "♮": "", "⁄": "/", "∕": "/", "\\": "/"} | dict.fromkeys("−–—‐‑‒", "-") | dict.fromkeys("ΔδΔ∆△▵▲", "^")
-                      | dict.fromkeys("°º˚○◦", "o") | dict.fromkeys("øØ⌀∅ɸΦφ", "ø") | dict.fromkeys("⁺", "+"))
-#: What is written for silence, without dots and blanks, in small letters.
+SIGNS = str.maketrans({"♯": "#", "♭": "b", "𝄪": "##", "𝄫": "bb", "♮": "", "⁄": "/", "∕": "/", "\\": "/"} | dict.fromkeys("−–—‐‑‒", "-")
+                      | dict.fromkeys("Δδ∆△▵▲", "^") | dict.fromkeys("°º˚○◦", "o") | dict.fromkeys("øØ⌀∅ɸΦφ", "ø"))
+#: What is written for silence, without dots, strokes and blanks, in small letters.
 NO_CHORD = ("nc", "nochord")
 ROOT = r"[A-G](?:#*|b*)(?![#b])"
 SUS, ADD, OMIT, ALTERED = "\1\2\3\4"
@@ -23,7 +23,8 @@ SUS, ADD, OMIT, ALTERED = "\1\2\3\4"
 WORDS = {"half-?dim(?:inished)?|hdim|h(?=[79])": "ø", "diminished|dim": "o", "augmented|aug": "+", "minor|min|mi": "m", "major|maj|ma|j(?=[79])": "M",
          "dominant|dom": "", "suspended|sus": SUS, "added|add": ADD, r"omit|no|\*": OMIT, "altered|alt": ALTERED}
 WORD = re.compile("|".join(f"({words})" for words in WORDS), re.I)
-HEAD = re.compile(rf"(?P<minor>m|-(?![2-5]))?(?P<sign>[oø]|(?<![m-])\+(?![2-5]))?\(?(?P<major>[M^])?(?P<number>69|6|7|9|11|13|5(?=[,({ADD}]))?(?P<french>M(?!\d))?")
+HEAD = re.compile(rf"(?P<minor>m|-(?![2-5]))?(?P<sign>[oø]|(?<![m-])\+(?![2-5]))?(?:\((?=[M^]))?(?P<major>[M^])?"
+                  rf"(?P<number>69|6|7|9|11|13|5(?=[({ADD}]))?(?P<french>M(?!\d))?")
 TAIL = re.compile(rf"(?P<sus>{SUS})(?P<to>24|42|2|4)?(?P<with>7|9|11|13)?|{OMIT}[#b]*(?P<omitted>\d+)(?:th|rd|nd)?|(?P<altered>{ALTERED})|(?P<major>[M^]7)"
                   rf"|(?P<added>{ADD})?(?P<accidental>[#b+-]?)(?P<degree>10|11|13|6|7|9|(?<=[{ADD}(,#b+-])[2345])|(?P<sharp>\+)$")
 #: Harte's shorthands and their degrees.
@@ -45,7 +46,7 @@ def plain(name: str) -> str:
     """A name in plain letters, without blanks: accidentals, triangles, rings and raised figures as they are typed; "N" for whatever says that there is none."""
     text = unicodedata.normalize("NFKC", name.translate(SIGNS)).translate(SIGNS)
     text = re.sub(r"^([A-G])-?(flat|sharp)", lambda root: root[1] + {"f": "b", "s": "#"}[root[2][0].lower()], "".join(text.split()), flags=re.I)
-    return "N" if text.replace(".", "").lower() in NO_CHORD else text
+    return "N" if re.sub(r"[./()]", "", text).lower() in NO_CHORD else text
 
 
 def harte(text: str) -> str:
@@ -60,20 +61,20 @@ def harte(text: str) -> str:
 def split_bass(text: str, colon: bool) -> tuple[str, str]:
     """Quality and bass of what follows a root. On a lead sheet (no colon) `6/9`, `7/9` and `m/maj7` are qualities: nobody writes a ninth in the bass there."""
     if not colon:
-        text = re.sub(r"/(?=[#b]?(?:9|11|13)(?:$|[/(]))|/(?=(?:maj|ma|M|\^)\d)", ",", text)
+        text = re.sub(r"/(?=(?:maj|ma|M|\^)\d)", "", re.sub(r"/(?=[#b]?(?:9|11|13)(?:$|[/(]))", "add", text))
     match = re.fullmatch(r"(.*?)/(?:([A-Ga-g][#b]*)|([#b]*\d+))", text)
     return (match[1], match[2].capitalize() if match[2] else match[3]) if match else (text, "")
 
 
 def notes(name: str) -> tuple[str, frozenset[int]]:
-    """Shorthand and notes of a name in Harte's syntax without a bass, by mir_eval. Raises ValueError where mir_eval does not know it."""
+    """Shorthand and notes of a name in Harte's syntax without a bass, by mir_eval. Raises ChordError where mir_eval does not know it."""
     from mir_eval import chord as harte_syntax  # takes a second: only for names that are not plain
 
     try:
         shorthand = harte_syntax.split(name)[1]
         bitmap = harte_syntax.encode(name, reduce_extended_chords=True)[1]
     except harte_syntax.InvalidChordException as error:
-        raise ValueError(str(error)) from None
+        raise ChordError(f"'{name}' is no chord name in Harte's syntax ({error})") from None
     return shorthand, frozenset(int(step) for step in bitmap.nonzero()[0])
 
 
@@ -108,7 +109,9 @@ def _degrees(quality: str, name: str) -> list[str]:
     """Degrees of a lead sheet's quality, the root first."""
     if re.match("[24]", quality):
         raise ChordError(f"'{name}' may be a note as well as a chord; expected add9, sus2 or sus4")
-    text = re.sub(r"\([^)]*\)", lambda list_: list_[0].replace("/", ","), quality)
+    if re.search("[(),]", re.sub(r"\([^()]*\)", "", quality)):
+        raise ChordError(f"'{name}': parentheses do not match, or a comma stands outside of them; expected {EXPECTED}")
+    text = re.sub(r"\([^)]*\)", lambda degrees: degrees[0].replace("/", ","), quality)
     text = WORD.sub(lambda word: list(WORDS.values())[word.lastindex - 1], text)
     head = HEAD.match(text)
     if head["minor"] and head["major"] == "M" and not head["number"]:

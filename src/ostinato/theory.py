@@ -108,7 +108,10 @@ class Chord:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a name means: the nearest `chord` of the vocabulary, the `name` as written, whether `chord` is another set of notes, and the full name in Harte's syntax."""
+    """What a name means: the nearest `chord` of the vocabulary, the `name` as written, whether `chord` has other notes, its full name in Harte's syntax.
+
+    What nobody can read (`corpus.labels.unknown`) is X and has no full name.
+    """
 
     chord: Chord
     name: str
@@ -118,7 +121,7 @@ class Reading:
 
 @lru_cache(4096)
 def read(name: str) -> Reading:
-    """Read a chord name: `C`, `CMajor`, `Am7`, `C:maj7/3`, `C/E`, `N`, `X`, all of Harte's syntax (`D:sus4(b7,9)/5`) and of lead sheets (`F#m7b5`, `CΔ7`, `C6/9`).
+    """Read a chord name: `C`, `CMajor`, `Am7`, `C:maj7/3`, `C/E`, `N`, `X`, all of Harte's syntax (`D:sus4(b7,9)/5`) and of lead sheets (`F#m7b5`, `C6/9`).
 
     A chord that is none of QUALITIES becomes the one nearest to it by its notes, its third, fifth and seventh first; one without a triad becomes X.
 
@@ -134,7 +137,7 @@ def read(name: str) -> Reading:
     try:
         full, bass = (match[1], match[2]) if match else ("", "")
         shorthand, notes = spelling.notes(full)
-    except ValueError:
+    except ChordError:
         full, _, bass = spelling.harte(text).partition("/")
         shorthand, notes = spelling.notes(full)
     root = full.partition(":")[0]

@@ -2,7 +2,8 @@
 
 A song's identity is the hash of its sound: renaming or moving it moves nothing. Shard and split come from two independent parts of that hash, so that
 adding a song moves no other and touches the table of one shard. Set aside, with a reason: `empty`, `unreadable`, `no_sound`, `truncated`, `damaged`,
-`not_finite`, `silent`, `too_short`, `duplicate`, `hidden`, `link`, `unknown_suffix`; a broken side file (`side_file`) is set aside alone and its song kept.
+`not_finite`, `silent`, `too_short`, `duplicate`, `hidden`, `link`, `unknown_suffix`; a side file that cannot be believed, or a line of it (`side_file`), is set
+aside alone and its song kept.
 Reasons that begin with `used_` say what is odd about a song that is used: `used_damaged`, `used_truncated`, `used_scaled`, `used_offset`,
 `used_out_of_phase`, `used_changes`, `used_one_stream`, `used_name`.
 """
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.corpus.guarded import guarded_map, seconds_for
-from ostinato.corpus.recordings import RecordingError, decode, probe, side_files, survey
+from ostinato.corpus.recordings import RecordingError, decode, probe, survey
+from ostinato.corpus.side_files import side_files
 from ostinato.files import UserError, refuse_full_disk, sha256, sidecar_path, write_set_aside, write_sidecar, write_text
 from ostinato.params import Corpus, Split, section
 
@@ -42,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
     aside += [row for _, rows in results for row in rows]
     aside += [row for row in guarded_map(probe, others, jobs, lambda path, why: None, seconds_for) if row] if others else []
     songs, duplicates = drop_duplicates(songs)
-    write_set_aside(args.out / "set_aside.tsv", sorted(aside + duplicates))
+    write_set_aside(args.out / "set_aside.tsv", sorted({*aside, *duplicates}))  # songs may share a side file
     if not paths:
         raise UserError(f"corpus.folder: {args.folder}: no recording in it; what else lies there is in {args.out / 'set_aside.tsv'}")
     if not songs:
@@ -51,8 +53,9 @@ def run(args: argparse.Namespace) -> None:
     for shard in range(params.shards):
         write_shard(args.out / "shards" / f"shard-{shard:02d}.jsonl", [song for song in songs if song["shard"] == shard])
     _warn_of_empty_splits(songs, params.split)
-    minutes = sum(song["duration"] for song in songs) / 60
-    print(f"{len(songs)} songs, {minutes:.1f} min; {len(paths) - len(songs)} recordings set aside, see {args.out / 'set_aside.tsv'}")
+    minutes, labelled = sum(song["duration"] for song in songs) / 60, sum("side_files" in song for song in songs)
+    print(f"{len(songs)} songs, {minutes:.1f} min{f', {labelled} with labels of their own' * bool(labelled)}; "
+          f"{len(paths) - len(songs)} recordings set aside, see {args.out / 'set_aside.tsv'}")
 
 
 def examine(path: Path, params: Corpus) -> tuple[dict[str, Any] | None, list[tuple[str, str, str]]]:
@@ -68,11 +71,11 @@ def examine(path: Path, params: Corpus) -> tuple[dict[str, Any] | None, list[tup
     except Exception as error:  # whatever is thrown at one file must not end the run
         refuse_full_disk(error)
         return None, [(str(path), "unreadable", f"{type(error).__name__}: {error}")]
-    lab, tags, problems = side_files(path)
+    duration = round(decoded.duration, 4)
+    sides, problems = side_files(path, duration)
     shard, split = place(decoded.content, params.shards, params.split)
-    song = {"id": decoded.content[:16], "path": str(path), "sha256": sha256(path), "duration": round(decoded.duration, 4),
-            "sample_rate": decoded.sample_rate, "channels": decoded.channels, "shard": shard, "split": split, "tags": tags,
-            "lab": str(lab) if lab else None} | decoded.levels.row
+    song = {"id": decoded.content[:16], "path": str(path), "sha256": sha256(path), "duration": duration,
+            "sample_rate": decoded.sample_rate, "channels": decoded.channels, "shard": shard, "split": split} | sides | decoded.levels.row
     remarks = [*decoded.remarks, *_odd_name(path)]
     return song, [(str(path), reason, detail) for reason, detail in remarks] + [(str(side), "side_file", detail) for side, detail in problems]
 

@@ -37,7 +37,7 @@ WORDS = '{"pitches": [21, 109], "programs": true}'
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the stage's options."""
     parser.add_argument("--params", required=True, help="section `midi.pieces`, as JSON")
-    parser.add_argument("--words", default=WORDS, help="`pitches` and `programs` of section `midi.tokens`, as JSON: what there are words for; default: %(default)s")
+    parser.add_argument("--words", default=WORDS, help="`pitches` and `programs` of section `midi.tokens`, as JSON; default: %(default)s")
     parser.add_argument("--folder", type=Path, required=True, help="folder of MIDI files, with tables of metadata where there are any")
     parser.add_argument("--out", type=Path, required=True, help="folder for pieces.jsonl and set_aside.tsv")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="files read at once; does not change the result")

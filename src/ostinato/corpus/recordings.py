@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soxr
-import yaml
 
 from ostinato.corpus.containers import UNMARKED_END, missing_wav, ogg_end, promised_mp3
 from ostinato.corpus.decoding import Decoding, NoSound
@@ -26,7 +24,7 @@ SOUND = """.3ga .aa3 .aac .ac3 .adts .aif .aifc .aiff .amr .ape .au .awb .bwf .c
 FILM = ".3g2 .3gp .asf .avi .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv".split()
 EXTENSIONS = (*SOUND, *FILM)
 #: Other files are asked for sound too, but for these, which are known to hold none.
-SILENT = (".csv", ".jams", ".json", ".lab", ".beats", ".md", ".txt", ".yaml", ".yml")
+SILENT = (".csv", ".jams", ".json", ".lab", ".beats", ".md", ".tsv", ".txt", ".yaml", ".yml")
 #: So much sound (s) makes a file of another name a recording: chance bytes look like a moment of mp3.
 PROBED_SECONDS = 2.0
 #: A length may promise so much more than is decoded (s): coders pad, and containers round.
@@ -224,45 +222,3 @@ def _named(decoding: Decoding) -> Iterator[np.ndarray]:
         yield from _blocks(decoding)
     except RecordingError as error:
         raise RecordingError(error.reason, f"{decoding.path}: {error.detail}") from None
-
-
-def side_files(path: Path) -> tuple[Path | None, dict[str, Any], list[tuple[Path, str]]]:
-    """The `.lab` beside a recording, the tags of the `.yaml` beside it, and what is wrong with either as (file, problem)."""
-    problems: list[tuple[Path, str]] = []
-    lab, tags = path.with_suffix(".lab"), {}
-    described = path.with_suffix(".yaml")
-    if described.is_file():
-        try:
-            tags = yaml.safe_load(described.read_text(encoding="utf-8")) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            problems.append((described, f"not YAML: {error}"))
-        if not isinstance(tags, dict):
-            problems.append((described, f"expected tags such as `instrument: piano`, found {type(tags).__name__}"))
-            tags = {}
-    if lab.is_file():
-        try:
-            read_lab(lab)
-            return lab, tags, problems
-        except UserError as error:
-            problems.append((lab, str(error)))
-    return None, tags, problems
-
-
-def read_lab(path: Path | str) -> list[tuple[float, float, Any]]:
-    """Chords of a `.lab` file: lines of start, end (s) and Harte chord. Raises UserError naming file and line."""
-    from ostinato.theory import Chord, ChordError
-
-    chords = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-        if not line.strip():
-            continue
-        fields = line.split()
-        try:
-            start, end, chord = float(fields[0]), float(fields[1]), Chord.parse(fields[2])
-        except (ValueError, IndexError, ChordError):
-            raise UserError(f"{path}:{number}: expected start, end and chord, found '{line.strip()[:60]}'") from None
-        if end <= start or (chords and start < chords[-1][1] - 1e-6):
-            raise UserError(f"{path}:{number}: times must rise, found {start:g} to {end:g}")
-        chords.append((start, end, chord))
-    return chords
-

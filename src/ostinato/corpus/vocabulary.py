@@ -1,7 +1,7 @@
 """Which pieces no word can say, before there are words: `dataset.tokens` fits the vocabulary on the training set, as `pieces` makes it.
 
-A note with a pitch has a word where it lies in midi.tokens.pitches, and a program with pitches plays in the training set; a drum where it is one of General MIDI's
-and the training set has drums. Without midi.tokens.programs all pitches are a piano's, and drums have no words.
+A note with a pitch has a word where it lies in midi.tokens.pitches, and a program with pitches plays in the training set; a drum where it is one of General
+MIDI's and the training set has drums. Without midi.tokens.programs all pitches are a piano's, and drums have no words.
 """
 
 from __future__ import annotations

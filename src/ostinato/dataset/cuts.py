@@ -6,7 +6,8 @@ music. Minimised is the sum over segments of
     duration / target * length_cost * |ln(duration / target)| + border(start) + border(end) + skip_cost * seconds without a chord
 
 and over left-out stretches of skip_cost * seconds; border(t) adds, where they apply, no_section_cost, off_phrase_cost, off_bar_cost, no_cadence_cost and
-mid_chord_cost (see params.yaml). At the edge of a silence a border costs nothing. Times in seconds throughout.
+mid_chord_cost (see params.yaml). At the edge of a silence ("N") a border costs nothing. Where a chord is unknown ("X") no segment is: nothing could be said of
+it that is true. Times in seconds throughout.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Places:
         self.changes = [start for start, _, _ in chords[1:]]
         sounding = [(start, min(end, duration)) for start, end, chord in chords if chord.is_chord]
         self.edges = [sounding[0][0], sounding[-1][1]] if sounding else []
-        pauses = [(start, end) for start, end, chord in chords if not chord.is_chord and end - start > TOLERANCE]
+        pauses = [(start, end) for start, end, chord in chords if chord.root == "N" and end - start > TOLERANCE]
         self.silences = sorted({*self.edges, *(time for pause in pauses for time in pause)})
 
     def candidates(self) -> list[float]:
@@ -89,7 +90,8 @@ def cut(downbeats: Sequence[float], chords: Sequence[Interval], sections: Sequen
     if len(times) < 2:
         return []
     border = [places.border_cost(time) for time in times]
-    silent = _silence(times, chords)
+    silent = _seconds_of(times, [(start, end) for start, end, chord in chords if not chord.is_chord])
+    unknown = _seconds_of(times, [(start, end) for start, end, chord in chords if chord.root == "X"])
     best, came = [0.0] + [inf] * (len(times) - 1), [(0, False)] * len(times)
     for j in range(1, len(times)):
         for i in range(j - 1, -1, -1):
@@ -97,6 +99,8 @@ def cut(downbeats: Sequence[float], chords: Sequence[Interval], sections: Sequen
             if length > params.max_seconds and i < j - 1:
                 break
             for is_segment, cost in _edges(length, border[i] + border[j], silent[j] - silent[i], i == j - 1, params):
+                if is_segment and unknown[j] - unknown[i] > TOLERANCE:
+                    continue
                 if best[i] + cost < best[j]:
                     best[j], came[j] = best[i] + cost, (i, is_segment)
     return _walk_back(times, came)
@@ -111,10 +115,9 @@ def _edges(length: float, borders: float, silent: float, neighbours: bool, param
     return edges
 
 
-def _silence(times: list[float], chords: Sequence[Interval]) -> list[float]:
-    """Seconds without a chord before each time."""
-    silences = [(start, end) for start, end, chord in chords if not chord.is_chord]
-    return [sum(max(0.0, min(end, time) - start) for start, end in silences) for time in times]
+def _seconds_of(times: list[float], spans: list[tuple[float, float]]) -> list[float]:
+    """Seconds of spans before each time."""
+    return [sum(max(0.0, min(end, time) - start) for start, end in spans) for time in times]
 
 
 def _walk_back(times: list[float], came: list[tuple[int, bool]]) -> list[tuple[float, float]]:

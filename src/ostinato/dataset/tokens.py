@@ -21,7 +21,7 @@ import numpy as np
 
 from ostinato.corpus.metadata import name_key
 from ostinato.files import UserError, atomic, hash_value
-from ostinato.midi import BEAT_SECONDS, DRUMS, DRUM_PITCHES, Piece, as_score, from_score, read_midi, read_score
+from ostinato.midi import BEAT_SECONDS, DRUMS, DRUM_PITCHES, Piece, as_score, from_score, one_track, read_midi, read_score
 from ostinato.options import nearest
 from ostinato.params_midi import Tokens
 
@@ -212,7 +212,7 @@ class Tokenizer:
     def _played(self, score: Any) -> Any:
         """A score with the programs that there are words for, as `_playable` has it of a piece."""
         if not self.tsd.config.use_programs:
-            return _one_track(score)
+            return one_track(score)
         programs = [self.nearest_program(DRUMS if track.is_drum else track.program) for track in score.tracks]
         for track, program in zip(score.tracks, programs):
             track.program = max(0, program)
@@ -295,17 +295,3 @@ class Tokenizer:
 def _word(name: Any) -> str:
     """A name as MidiTok can hold it: `_` parts kinds from values."""
     return str(name).replace("_", "-")
-
-
-def _one_track(score: Any) -> Any:
-    """All tracks but drums as one piano, as a model without programs is fed."""
-    from symusic import Track
-
-    piano = Track("", 0, False)
-    for track in score.tracks:
-        if not track.is_drum:
-            piano.notes.extend(track.notes)
-            piano.pedals.extend(track.pedals)
-    piano.notes.sort()
-    score.tracks = [piano]
-    return score

@@ -18,7 +18,7 @@ from typing import Any
 
 from ostinato.corpus.metadata import printable
 from ostinato.corpus.midi_files import attempt, each, find
-from ostinato.files import UserError
+from ostinato.files import UserError, shown
 from ostinato.judge.bits import Encoded, PieceBits, encode_file, evaluate, grid, named
 from ostinato.midi import EXTENSIONS, read_midi
 
@@ -119,10 +119,10 @@ def figures(results: Sequence[PieceBits]) -> dict[str, Any]:
 def table(report: dict[str, Any]) -> str:
     """The report as text."""
     heading = f"{'notes':>8}{'tokens':>9}" + "".join(f"{name:>16}" for name in COLUMNS) + "  file"
-    lines = [f"Bits per note of {report['model']}; {report['grid']}", heading, *(_line(row, row["path"]) for row in report["pieces"])]
+    lines = [f"Bits per note of {report['model']}; {report['grid']}", heading, *(_line(row, shown(row["path"])) for row in report["pieces"])]
     lines += [_line(report["total"], f"all {len(report['pieces'])} files, total bits over total notes")]
     lines += ["model: with its composer's label where it has one; common: and with what the tokenizer rounds away on a grid of 10 ms and 127 velocities"]
-    return "\n".join(lines + [f"set aside: {row['reason']}" for row in report["set_aside"]])
+    return "\n".join(lines + [f"set aside: {shown(row['reason'])}" for row in report["set_aside"]])
 
 
 def _line(row: dict[str, Any], name: str) -> str:

@@ -1,6 +1,7 @@
 """Chords with inversions and confidences, from the evidence of the networks and where beats are known from those.
 
-The root and quality are decoded over time (`decoding`); the bass is decided for each chord as a whole, among its own notes.
+The root and quality are decoded over time (`decoding`), always among all qualities; the bass is decided for each chord as a whole, among its own notes. What a
+smaller vocabulary has no name for is then said in its words (`fold`): dropped before, a suspension's evidence went to the triads of other roots.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ VOCABULARIES = {
 #: Nats by which a frame's evidence for a quality is discounted. Songs have fewer of these than what the ears learnt from, and a triad whose third is faint,
 #: as on a guitar with a damped string, passes for one of the first three, or for minor.
 RARE = {"5": 3.0, "sus2": 2.0, "sus4": 2.0, "min": 0.3, "min7": 0.3, "dim": 0.5, "aug": 0.5, "hdim7": 0.5, "dim7": 0.5, "maj6": 0.5, "min6": 0.5, "minmaj7": 0.5}
+#: What every other quality is called in a smaller vocabulary; suspensions and fifths are called whatever speaks most for their root.
+TRIADS = dict.fromkeys(("maj", "7", "maj7", "maj6", "aug"), "maj") | dict.fromkeys(("min", "min7", "minmaj7", "min6", "dim", "hdim7", "dim7"), "min")
+FOLDED = {"majmin": TRIADS, "sevenths": TRIADS | {"7": "7", "maj7": "maj7", "min7": "min7", "hdim7": "min7"},
+          "full": {quality: quality for quality in VOCABULARIES["full"]}}
+#: Discounted besides where they cannot be named: a diminished triad is mostly the top of a seventh, and a sixth chord a seventh's inversion.
+UNNAMED = {"dim": 1.0, "maj6": 0.3}
 #: Nats per frame that another note must be likelier in the bass than the root, before a chord is called inverted.
 INVERSION_MARGIN = 0.3
 #: A border this near to a beat (s) is put on it: half a frame and what a beat tracker errs.
@@ -42,22 +49,53 @@ def recognise(evidence: Evidence, duration: float, vocabulary: str, switch: floa
         vocabulary: key of VOCABULARIES; switch: nats a change of chord costs; onsets: strength of onsets at frames.MEL_RATE [M];
         beats, downbeats: times in s, where they are known.
     """
-    names = [Chord(COMMON[root], quality) for quality in VOCABULARIES[vocabulary] for root in range(12)] + [NO_CHORD]
-    scores = evidence.chord[:, columns(VOCABULARIES[vocabulary])] - np.array([RARE.get(name.quality, 0.0) for name in names])
+    folded, qualities = FOLDED[vocabulary], VOCABULARIES["full"]
+    names = [Chord(COMMON[root], quality) for quality in qualities for root in range(12)] + [NO_CHORD]
+    rare = RARE if vocabulary == "full" else RARE | {quality: RARE[quality] + more for quality, more in UNNAMED.items()}
+    scores = evidence.chord[:, columns(qualities)] - np.array([rare.get(name.quality, 0.0) for name in names])
     scores = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
     grid = [np.zeros(0) if times is None else times for times in (beats, downbeats)]
     path = decode(scores, switch, border_worth(len(scores), *grid))
-    starts = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
+    borders = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
+    chords = [fold(names[path[first]], scores[first:after], evidence.bass[first:after], folded) for first, after in zip(borders, borders[1:])]
+    kept = [place for place in range(len(chords)) if place == 0 or chords[place] != chords[place - 1]]
+    chords, starts = [chords[place] for place in kept], [*(borders[place] for place in kept), len(path)]
     edges = on_onsets(np.clip((np.array(starts) - 0.5) / FRAME_RATE, 0, duration), onsets)
     edges = snap(edges, grid[0])
     edges[0], edges[-1] = 0.0, duration
     intervals, confidences = [], []
     for number, (first, after) in enumerate(zip(starts, starts[1:])):
         if edges[number + 1] - edges[number] > 1e-6:
-            chord = with_bass(names[path[first]], evidence.bass[first:after])
-            intervals.append((float(edges[number]), float(edges[number + 1]), chord))
-            confidences.append(float(np.exp(scores[first:after, path[first]]).mean()))
+            chord = chords[number]
+            intervals.append((float(edges[number]), float(edges[number + 1]), with_bass(chord, evidence.bass[first:after])))
+            confidences.append(float(np.exp(scores[first:after, _meaning(chord, folded)]).sum(axis=1).mean()))
     return intervals, confidences
+
+
+def fold(chord: Chord, scores: np.ndarray, bass: np.ndarray, folded: dict[str, str]) -> Chord:
+    """A chord in the words of a vocabulary, without its bass.
+
+    A half-diminished seventh over its third has the notes and the bass of a minor sixth, and is called minor there.
+
+    Args:
+        scores: log-probabilities of all chords while it sounds [F, 12 * Q + 1]; bass: of its bass [F, 13]; folded: one of FOLDED.
+    """
+    if not chord.is_chord or folded.get(chord.quality) == chord.quality:
+        return chord
+    if chord.quality == "hdim7" and with_bass(chord, bass).bass == 3:
+        return Chord(chord.transpose(3).root, "min")
+    if chord.quality in folded:
+        return Chord(chord.root, folded[chord.quality])
+    words = [Chord(chord.root, quality) for quality in dict.fromkeys(folded.values())]
+    return max(words, key=lambda word: float(np.logaddexp.reduce(scores[:, _meaning(word, folded)], axis=1).sum()))
+
+
+def _meaning(chord: Chord, folded: dict[str, str]) -> list[int]:
+    """Columns of the chords that a chord of a vocabulary may stand for."""
+    qualities = VOCABULARIES["full"]
+    if not chord.is_chord:
+        return [12 * len(qualities)]
+    return [12 * place + chord.pitch_class for place, quality in enumerate(qualities) if folded.get(quality) == chord.quality]
 
 
 def on_onsets(times: np.ndarray, onsets: np.ndarray) -> np.ndarray:

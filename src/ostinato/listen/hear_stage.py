@@ -257,7 +257,7 @@ def _write_csv(path: Path, heard: Heard, _: str) -> None:
 #: Suffix of a file that is saved -> what writes it (path, heard, title), and what it is.
 SAVED: dict[str, tuple[Callable[[Path, Heard, str], None], str]] = {
     "lab": (_write_lab, "a line a chord: start, end, chord (beside the song, it would count for more than what is heard)"),
-    "jams": (partial(jamsfile.write, chords_from="ostinato listen"), "beats, chords, key, sections and tempo as JAMS"),
-    "csv": (_write_csv, "a table of the chords with numeral, key, bass, confidence, section, bar and cadence"),
+    "jams": (jamsfile.write, "beats, chords, key, sections and tempo as JAMS (beside the song, likewise)"),
+    "csv": (_write_csv, "a table of the chords with numeral, key, bass, confidence, section, bar and cadence (beside the song, likewise)"),
     "png": (draw, "a picture"),
 }

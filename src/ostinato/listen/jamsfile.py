@@ -2,7 +2,7 @@
 
 Namespaces: `beat` (value 1 is a downbeat), `chord` (Harte syntax, confidence 0-1), `key_mode` (one observation a key), `segment_open`, `tempo`,
 `tag_open` (`instrument: piano`, `cadence: authentic` at the end of its phrase). Times in seconds. The file holds no clock time: the same listening
-gives the same bytes.
+gives the same bytes. Where chords were given, a second annotation `chord`, the last in the file, has all their notes, and in its sandbox how they were written.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from pathlib import Path
 import jams
 import numpy as np
 
+from ostinato.corpus.side_files import Given
 from ostinato.files import UserError, write_text
 from ostinato.listen.chords import Interval
 from ostinato.listen.hear import Heard
+from ostinato.listen.key import longest
 from ostinato.theory import Chord, Key
 
 
@@ -37,18 +39,15 @@ class Description:
     @property
     def key(self) -> Key:
         """The key that lasts longest."""
-        lengths: dict[Key, float] = {}
-        for start, end, key in self.keys:
-            lengths[key] = lengths.get(key, 0.0) + end - start
-        return max(lengths, key=lambda key: lengths[key])
+        return longest(self.keys)
 
 
-def write(path: Path, heard: Heard, title: str, chords_from: str) -> None:
+def write(path: Path, heard: Heard, title: str, given: Given = Given()) -> None:
     """Write `heard`, atomically.
 
     Args:
         title: what the recording is called in the file's metadata.
-        chords_from: where the chords are from, for their annotation's metadata.
+        given: what of it was not heard but believed; its chords cover the song.
     """
     document = jams.JAMS(file_metadata=jams.FileMetadata(title=title, duration=heard.duration))
     rows = {
@@ -61,13 +60,22 @@ def write(path: Path, heard: Heard, title: str, chords_from: str) -> None:
                      *((cadence.time, 0.0, f"cadence: {cadence.kind}", None) for cadence in heard.cadences)],
     }
     for namespace, observations in rows.items():
-        annotation = jams.Annotation(namespace, duration=heard.duration)
-        annotation.annotation_metadata = jams.AnnotationMetadata(data_source=chords_from if namespace == "chord" else "ostinato listen")
-        for start, length, value, confidence in observations:
-            annotation.append(time=round(float(start), 4), duration=round(float(length), 4), value=_plain(value),
-                              confidence=None if confidence is None else round(float(confidence), 3))
-        document.annotations.append(annotation)
+        document.annotations.append(_annotation(namespace, observations, heard.duration, given.sources.get(namespace, "ostinato listen")))
+    if given.chords:
+        written = [(label.start, label.end - label.start, label.reading.harte or "X", label.confidence) for label in given.chords]
+        document.annotations.append(_annotation("chord", written, heard.duration, given.sources["chord"]))
+        document.annotations[-1].sandbox = jams.Sandbox(written=[label.reading.name for label in given.chords])
     write_text(path, json.dumps(document.__json__, indent=1, sort_keys=True) + "\n")
+
+
+def _annotation(namespace: str, observations: list[tuple], duration: float, source: str) -> jams.Annotation:
+    """Observations (start, s; length, s; value; confidence or None) of a song of `duration` s as an annotation."""
+    annotation = jams.Annotation(namespace, duration=duration)
+    annotation.annotation_metadata = jams.AnnotationMetadata(data_source=source)
+    for start, length, value, confidence in observations:
+        annotation.append(time=round(float(start), 4), duration=round(float(length), 4), value=_plain(value),
+                          confidence=None if confidence is None else round(float(confidence), 3))
+    return annotation
 
 
 def _plain(value: object) -> object:

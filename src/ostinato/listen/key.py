@@ -107,6 +107,14 @@ def key_at(keys: list[tuple[float, float, Key]], time: float) -> Key:
     return next((key for start, end, key in keys if start <= time < end), keys[-1][2])
 
 
+def longest(keys: list[tuple[float, float, Key]]) -> Key:
+    """The key that lasts longest in all."""
+    lengths: dict[Key, float] = {}
+    for start, end, key in keys:
+        lengths[key] = lengths.get(key, 0.0) + end - start
+    return max(lengths, key=lambda key: lengths[key])
+
+
 def cadences(chords: list[Interval], keys: list[tuple[float, float, Key]], sections: list[tuple[float, float, str]],
              downbeats: np.ndarray) -> list[Cadence]:
     """The cadences at the ends of phrases: of sections, and every PHRASE_BARS bars within them. A phrase that ends otherwise has none."""

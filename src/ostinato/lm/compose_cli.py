@@ -188,7 +188,10 @@ def read_melody(source: str) -> tuple[Piece, str | None]:
         piece = melody(source)
     else:
         piece = one(read_midi, source)
-    top, left_out, shortened = skyline(piece)
+    try:
+        top, left_out, shortened = skyline(piece)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
     changes = ((left_out, "left out that lie under others"), (shortened, "shortened"))
     done = [f"{number} of {len(piece.notes)} notes {what}" for number, what in changes if number]
     return top, f"the melody is the top line of {source}: {', '.join(done)}" if done else None

@@ -3,8 +3,8 @@
 Every composer who is asked for (with none, anyone) gets, for each seed, a sample from nothing and the melody in their style; for the first seed also a held-out piece of theirs that is
 gone on from, and one with a gap that is filled. Where a composer has a model of their own, it is asked, and the pretrained one for samples to compare with.
 Each piece is composed on its own, as `ostinato compose` does with the same options. A model whose words cannot be held to a melody or a gap (see
-lm.constraints) makes the other kinds. Where a model writes no note, or a held-out piece cannot be read or said, the demo is listed in set_aside.tsv and the others
-are made.
+lm.constraints) makes the other kinds. Where a model writes no note, or a held-out piece cannot be read or said, the demo is listed in set_aside.tsv and the
+others are made.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ostinato.corpus.folders import Aside
 from ostinato.corpus.metadata import name_key, same_composer
 from ostinato.corpus.midi_files import attempt, one
 from ostinato.files import UserError, atomic, read_jsonl, write_set_aside, write_sidecar
@@ -60,32 +61,18 @@ def run(args: argparse.Namespace) -> None:
     tasks = list(plan(params, args.models, read_jsonl(args.pieces)))
     import torch
 
-    from ostinato.lm.compose_cli import read_melody, write_composition, write_wav
+    from ostinato.lm.compose_cli import read_melody
     from ostinato.lm.constraints import is_plain
     from ostinato.lm.midi_model import load_midi
     from ostinato.lm.pretrained import LM_FILE
-    from ostinato.midi import write_midi
 
     torch.set_num_threads(1)  # the pieces must not depend on how many cores a machine has
     models = {folder: load_midi(folder) for folder in dict.fromkeys(task.model for task in tasks)}
     tasks = [task for task in tasks if task.kind not in HELD or is_plain(models[task.model].tokenizer)]
     melody, remark = read_melody(params.melody)
-    given, aside = {}, []
     with atomic(args.out) as folder:
         folder.mkdir()
-        for task in tasks:
-            composition = made_of(task, models[task.model], melody, params)
-            if isinstance(composition, str):
-                aside.append((task.name, "unusable_piece", composition))
-                continue
-            if not len(composition.piece.notes):
-                aside.append((task.name, "no_note", f"{task.model} wrote none in {params.seconds:g} s; train it for longer or take another seed"))
-                continue
-            write_composition(folder / f"{task.name}.mid", composition)
-            write_wav(folder / f"{task.name}.mid", composition.piece, args.soundfont)
-            if composition.melody is not None:  # as the model's grid has it: what is to be found again
-                write_midi(folder / MELODIES / f"{task.name}.mid", composition.melody)
-            given[task.name] = composition.given
+        given, aside = write_all(tasks, models, melody, params, folder, args.soundfont)
         write_set_aside(folder / "set_aside.tsv", aside)
         if not given:
             raise UserError(f"{aside[0][0]}: {aside[0][2]}; it is the same with all {len(aside)} compositions")
@@ -97,6 +84,29 @@ def run(args: argparse.Namespace) -> None:
             write_sidecar(args.out / f"{task.name}{suffix}", "compositions", inputs, params.model_dump(), task.seed,
                           described(task, args.out) | {"given": given[task.name]}, beside=list((args.out / MELODIES).glob(f"{task.name}.mid")))
     print(f"{len(made)} compositions in {args.out}" + (f"; {len(aside)} set aside" if aside else "") + (f"; {remark}" if remark else ""))
+
+
+def write_all(tasks: list[Task], models: dict[Path, Any], melody: Any, params: Compositions, folder: Path,
+              font: str | None) -> tuple[dict[str, Any], list[Aside]]:
+    """Compose and write each demo: by name what was given to it, and rows for those that cannot be made or have no note."""
+    from ostinato.lm.compose_cli import write_composition, write_wav
+    from ostinato.midi import write_midi
+
+    given, aside = {}, []
+    for task in tasks:
+        composition = made_of(task, models[task.model], melody, params)
+        if isinstance(composition, str):
+            aside.append((task.name, "unusable_piece", composition))
+            continue
+        if not len(composition.piece.notes):
+            aside.append((task.name, "no_note", f"{task.model} wrote none in {params.seconds:g} s; train it for longer or take another seed"))
+            continue
+        write_composition(folder / f"{task.name}.mid", composition)
+        write_wav(folder / f"{task.name}.mid", composition.piece, font)
+        if composition.melody is not None:  # as the model's grid has it: what is to be found again
+            write_midi(folder / MELODIES / f"{task.name}.mid", composition.melody)
+        given[task.name] = composition.given
+    return given, aside
 
 
 def described(task: Task, out: Path) -> dict[str, Any]:
@@ -132,7 +142,10 @@ def heldout(rows: list[dict[str, Any]], composer: str | None, seconds: float) ->
 
 def made_of(task: Task, model: Any, melody: Any, params: Compositions) -> Any:
     """`make`; a line that says why not where it is the held-out piece's fault."""
-    return attempt(lambda _: make(task, model, melody, params), task.row["path"]) if task.row else make(task, model, melody, params)
+    if not task.row:
+        return make(task, model, melody, params)
+    made = attempt(lambda _: make(task, model, melody, params), task.row["path"])
+    return f"{task.row['path']}: {made.removeprefix(task.row['path'] + ': ')}" if isinstance(made, str) else made
 
 
 def make(task: Task, model: Any, melody: Any, params: Compositions) -> Any:
