@@ -1,5 +1,6 @@
 """`ostinato generate`: what is understood is said, what cannot be is refused before a model is loaded, and what is written can be heard."""
 
+import numpy as np
 import pytest
 import soundfile
 from music import PARAMS
@@ -8,7 +9,7 @@ from pretrained import pretrained
 from ostinato.cli import main
 from ostinato.files import read_json, write_json
 from ostinato.lm.codec import save_spectral
-from ostinato.lm.generate import SUFFIXES
+from ostinato.lm.generate import SUFFIXES, write_clip
 from ostinato.lm.model import build_lm, save_lm
 from ostinato.lm.spectral import build
 
@@ -115,6 +116,11 @@ def test_every_format_that_is_offered_is_written(generate, ours, suffix, name):
     generate("piano C", "--model", ours, "--seconds", 2, "--out", f"new/folder/clip{suffix.upper()}")
     info = soundfile.info(f"new/folder/clip{suffix.upper()}")
     assert info.format == name and info.samplerate == 16000 and info.duration == pytest.approx(2, abs=0.15)
+
+
+def test_long_clips_are_written_in_pieces(tmp_path):
+    write_clip(tmp_path / "long.ogg", np.random.default_rng(0).uniform(-0.1, 0.1, 120 * 16000).astype(np.float32), 16000)
+    assert soundfile.info(tmp_path / "long.ogg").duration == 120
 
 
 def test_a_rate_that_a_format_has_not_is_refused(generate, ours, monkeypatch):

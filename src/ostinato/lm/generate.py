@@ -134,7 +134,7 @@ def understood(args: argparse.Namespace, text: str, seconds: float) -> list[str]
 def write_clip(out: Path, clip: np.ndarray, rate: int) -> None:
     """Write samples [T] in the format of the suffix, 16 bits where it has bits."""
     with atomic(out) as path, soundfile.SoundFile(os.fsencode(path), "w", rate, 1, _subtype(out)) as stream:
-        for start in range(0, len(clip), rate):  # libsndfile's encoder of Vorbis takes no more than some seconds at once
+        for start in range(0, len(clip), rate):  # libsndfile 1.2.2 dies of two minutes of Vorbis at once
             stream.write(clip[start : start + rate])
 
 
