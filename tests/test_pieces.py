@@ -153,9 +153,10 @@ def test_every_file_that_is_midi_is_used_or_listed(tmp_path):
     (folder / "gone.mid").symlink_to("nowhere.mid")
     (folder / "there").symlink_to("../out")
     (folder / "round").symlink_to(".")
+    (folder / "itself.mid").symlink_to("itself.mid")
     rows, aside = table(folder, tmp_path)
     assert set(rows) == {"a", "b", "c", "d", "e.mid/inner", "there/linked"}
-    assert aside == {"f.txt": "unknown_suffix", "no suffix": "unknown_suffix", "gone.mid": "link", "round": "link"}
+    assert aside == {"f.txt": "unknown_suffix", "no suffix": "unknown_suffix", "gone.mid": "link", "round": "link", "itself.mid": "link"}
 
 
 def test_names_that_are_no_utf8(tmp_path):

@@ -52,12 +52,19 @@ def _below(start: Path, seen: dict[tuple[int, int], Path], links: list[Path], as
         aside.append((str(start), "unreadable", f"a folder that cannot be read ({error.strerror})"))
         return
     for entry in entries:
-        if not entry.is_dir():
+        if not _is_folder(entry):
             yield Path(entry.path)
         elif entry.is_symlink():
             links.append(Path(entry.path))
         else:
             yield from _below(Path(entry.path), seen, links, aside)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, say: `_sort` says so
+        return False
 
 
 def _sort(path: Path, found: Found) -> None:
