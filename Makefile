@@ -3,6 +3,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 STAMP := .venv/installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# pip and uv want a cache, too (see src/ostinato/caches.py)
+ifneq ($(shell [ -d "$$HOME" ] && [ -w "$$HOME" ] || [ -n "$$XDG_CACHE_HOME" ] && echo yes),yes)
+export XDG_CACHE_HOME := $(CURDIR)/.cache
+endif
 
 .PHONY: demo test install
 

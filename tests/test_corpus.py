@@ -92,6 +92,16 @@ def test_adding_renaming_and_moving_songs_moves_no_other(tmp_path):
     assert {song["id"]: song["split"] for song in renamed} == {song["id"]: song["split"] for song in after}
 
 
+def test_an_empty_split_names_the_key_that_mends_it(tmp_path, caplog):
+    (tmp_path / "music").mkdir()
+    soundfile.write(tmp_path / "music/one.wav", tone(5.5), RATE)
+    for valid, test, mend in ((0.999, 0.0, "lower corpus.split.valid (0.999)"), (0.5, 0.499, "lower corpus.split.valid (0.5) or corpus.split.test (0.499)"),
+                              (0.001, 0.0, "raise corpus.split.valid (0.001)")):
+        check(tmp_path / "music", tmp_path / "out", CORPUS.model_copy(update={"split": CORPUS.split.model_copy(update={"valid": valid, "test": test})}))
+        assert f"bring more songs, or {mend}" in [record.getMessage().partition(": ")[2] for record in caplog.records]
+        caplog.clear()
+
+
 def test_folders_that_cannot_be_used_are_one_line(tmp_path, capsys):
     (tmp_path / "none").mkdir()
     soundfile.write(tmp_path / "none/short.wav", tone(1), RATE)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 from pathlib import Path
@@ -54,11 +55,24 @@ def test_the_same_folder_and_seeds_give_the_same_bytes(made, recordings, tmp_pat
         assert sha256(tmp_path / "results" / name) == sha256(made / "results" / name), name
 
 
-def test_a_demo_is_made_again_from_its_side_file_and_no_other_model(made):
+def test_a_lost_file_is_found_and_made_again_by_the_command_that_is_named(made, tmp_path):
+    assert run(made, "ostinato", "verify").stdout.endswith("artifacts are whole, and what was used is as it was\n")
+    folder = shutil.copytree(made, tmp_path / "project", symlinks=True)
+    lost = next((folder / "results/listen/shard-00").glob("*.jams"))
+    lost.unlink()
+    done = run(folder, "ostinato", "verify")
+    told, command = done.stdout.splitlines()
+    assert done.returncode == 1 and told == f"{lost.relative_to(folder)}: missing"
+    assert command == "to make it anew: snakemake results/listen/shard-00 --force --profile cluster/local --configfile tiny.yaml"
+    assert "(100%) done" in run(folder, *shlex.split(command.partition(": ")[2])).stdout
+    assert sha256(lost) == sha256(made / lost.relative_to(folder)) and run(folder, "ostinato", "verify").returncode == 0
+
+
+def test_a_demo_is_made_again_from_its_side_file_anywhere_and_by_no_other_model(made, tmp_path):
     demo = next((made / "results/demos/after").glob("*-s2.wav"))
-    again = run(made, "ostinato", "generate", "--like", f"{demo}.made.json", "--out", "again.wav")
+    again = run(tmp_path, "ostinato", "generate", "--like", f"{demo}.made.json", "--out", "again.wav")
     assert again.returncode == 0, again.stdout
-    assert sha256(made / "again.wav") == sha256(demo)
+    assert sha256(tmp_path / "again.wav") == sha256(demo)
     wrong = run(made, "ostinato", "generate", "--like", f"{demo}.made.json", "--model", "results/models/base")
     assert wrong.returncode == 2 and "give the right --model" in wrong.stdout and "Traceback" not in wrong.stdout
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import math
 import re
 import shutil
@@ -16,7 +17,7 @@ import soundfile
 
 from ostinato.cli import main
 from ostinato.dataset.prompts import parse
-from ostinato.files import UserError, write_json, write_jsonl, write_sidecar, write_text
+from ostinato.files import UserError, write_json, write_jsonl, write_set_aside, write_sidecar, write_text
 from ostinato.report import clips, figures, lineage
 from ostinato.theory import COMMON, Chord
 
@@ -161,6 +162,16 @@ def test_nothing_breaks_out_of_the_page_and_nothing_is_fetched(results):
     assert text.count("<script") == 2
     assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", text)
     assert not re.search(r"https?://", text)
+
+
+def test_any_name_is_shown_and_files_that_were_used_are_not_among_those_that_were_not(results):
+    name = os.fsdecode(b"caf\xe9\n<b>.wav")
+    write_set_aside(Path("results/corpus/set_aside.tsv"), [(name, "silent", "-91 dBFS"), ("loud.wav", "used_scaled", "by 0.5")])
+    write_text(name, "song")
+    write_sidecar("results/codec", "codec", [name])
+    text = page()
+    assert text.count(html.escape(r"caf\udce9\n<b>.wav")) > 1 and "1 file of the corpus was not used" in text
+    assert text.index("was not used") < text.index("What was odd about files that were used") < text.index("loud.wav")
 
 
 def test_the_same_inputs_give_the_same_page(results):

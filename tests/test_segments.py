@@ -100,9 +100,11 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("segments")
     rows = []
     for name, split, prompt in (("a", "train", "piano C A:min F G"), ("b", "valid", "guitar D G A D"), ("held", "train", "organ C C C C")):
-        soundfile.write(folder / f"{name}.flac", play(" ".join([prompt] + [prompt.split(" ", 1)[1]] * 3), 40.0), RATE)
-        rows.append({"id": name, "path": str(folder / f"{name}.flac"), "lab": None, "tags": {"instrument": prompt.split()[0]}, "split": split,
-                     "duration": 40.0})
+        samples = play(" ".join([prompt] + [prompt.split(" ", 1)[1]] * 3), 40.0)
+        # one far over full scale, its channels in opposite phase
+        soundfile.write(folder / f"{name}.wav", samples[:, None] * ([[12, -12]] if name == "b" else [[1]]), RATE, subtype="FLOAT")
+        rows.append({"id": name, "path": str(folder / f"{name}.wav"), "lab": None, "tags": {"instrument": prompt.split()[0]}, "split": split,
+                     "duration": 40.0} | ({"levels": {"mix": "side"}} if name == "b" else {}))
     write_jsonl(folder / "songs.jsonl", rows)
     assert main(["listen", "--params", PARAMS.listen.model_dump_json(), "--songs", f"{folder}/songs.jsonl", "--out", f"{folder}/listened"]) == 0
     for out in ("segments", "again"):
@@ -130,6 +132,11 @@ def test_an_instrument_that_reads_as_harmony_is_not_believed(caplog):
         assert instrument_of({"path": "song.flac", "tags": {"instrument": said}}, "organ") == taken
     assert [record.getMessage() for record in caplog.records][0] == (
         "song.flac: the instrument of its side file, 'piano Cmaj', reads as harmony; organ, which is heard, takes its place")
+
+
+def test_what_is_over_full_scale_is_scaled_down_and_nothing_clipped(made):
+    samples = [soundfile.read(path, dtype="int16")[0] for path in sorted((made / "segments").glob("b-*.flac"))]
+    assert 32000 < max(np.abs(part).max() for part in samples) and sum((np.abs(part) >= 32767).sum() for part in samples) <= 2
 
 
 def test_doubtful_segments_are_left_out_and_listed(made):

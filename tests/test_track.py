@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -105,6 +106,17 @@ def test_importing_again_changes_nothing(results):
     before, stamp = rows(), read_json("tracked.json")
     assert imported() == 0
     assert rows() == before and read_json("tracked.json") == stamp
+
+
+def test_artifacts_that_were_deleted_are_missed_and_brought_in_again(results, capsys):
+    imported()
+    assert main(["verify", "tracked.json"]) == 0 and capsys.readouterr().out.endswith("tracked.json is whole, and what was used is as it was\n")
+    shutil.rmtree("mlartifacts")
+    with pytest.raises(SystemExit, match="1"):
+        main(["verify", "tracked.json"])
+    assert "/artifacts: missing; the scores and demos that tracked.json brought in" in capsys.readouterr().out
+    assert imported() == main(["verify", "tracked.json"]) == 0
+    assert list(Path("mlartifacts").rglob("demos/before/one-s1.wav"))
 
 
 def test_grown_events_add_only_what_is_new(results, monkeypatch):

@@ -6,6 +6,7 @@
 import json
 import multiprocessing
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -157,13 +158,65 @@ def test_lint_is_clean(project):
     assert done.returncode == 0 and "good condition" in done.stdout, done.stdout
 
 
-def test_a_folder_of_ones_own_takes_the_place_of_the_etudes(project, tmp_path):
-    (tmp_path / "live").mkdir()
-    for name in ["live/A {strange} name.MP3", "song.wav", "song.lab", "notes.txt"]:
-        (tmp_path / name).write_text("")
-    done = snakemake(project, "-n", "--quiet", "host", "--config", f"corpus={{folder: {tmp_path}}}")
+def of_ones_own(folder: Path) -> tuple[str, ...]:
+    """Options for Snakemake: recordings and MIDI files in a folder."""
+    return "--config", "corpus=" + json.dumps({"folder": str(folder)}), "midi=" + json.dumps({"pieces": {"folder": str(folder)}})
+
+
+@pytest.mark.parametrize("name", ["songs", "it's \"$HOME\" `ls`", "a {b} <c>", "two\nlines", " Für Élise ", "-x", "a,b=c\\d"])
+def test_a_folder_of_ones_own_takes_the_place_of_the_etudes(project, tmp_path, name):
+    (tmp_path / name).mkdir()
+    for file in ["song.wav", "song.lab", "notes.txt", "piece.mid"]:
+        (tmp_path / name / file).write_text("")
+    made = planned(project, *of_ones_own(tmp_path / name))
+    assert made["check"] == made["pieces"] == 1 and not made.keys() & {"etudes", "scores"}
+
+
+def test_files_of_any_name_are_used_and_a_change_of_any_is_seen(project, tmp_path):
+    folder, music = shutil.copytree(project, tmp_path / "project"), tmp_path / "music"
+    music.mkdir()
+    names = [b"plain", b"{shard}", b"<b>", b"caf\xe9", b"a\nb", b"a\tb", "a\u2028b".encode(), b" lead", b"trail ", b"st*r?[x]", b"it's", b'"q"', b"$HOME", b"a,b",
+             b"back\\n", b"-rf", b"#x", b"%s", b"a:b", b"a;b&c|d", b"~", b"n" * 250]
+    for name in names:
+        for suffix in (b".wav", b".mid"):
+            Path(os.fsdecode(os.path.join(os.fsencode(music), name + suffix))).write_text("")
+    done = snakemake(folder, "--cores", "1", *of_ones_own(music), "--", "results/corpus/set_aside.tsv", "results/midi/set_aside.tsv")
     assert done.returncode == 0, done.stdout
-    assert not re.search(r"^etudes +1$", done.stdout, re.MULTILINE) and re.search(r"^check +1$", done.stdout, re.MULTILINE)
+    assert json.loads((folder / "results/logs/run.json").read_text()) == {"profile": "cluster/local", "configfiles": [], "config": {
+        "corpus": {"folder": str(music)}, "midi": {"pieces": {"folder": str(music)}}}}
+    assert not planned(folder, *of_ones_own(music)).keys() & {"check", "pieces"}
+    for name in (b"plain.wav", b"caf\xe9.wav", b"a\nb.wav"):
+        Path(os.fsdecode(os.path.join(os.fsencode(music), name))).write_text(str(name))
+        assert planned(folder, *of_ones_own(music), "--", "results/corpus/set_aside.tsv") == {"check": 1}, name
+        assert snakemake(folder, "--cores", "1", *of_ones_own(music), "--", "results/corpus/set_aside.tsv").returncode == 0
+
+
+def test_snakemake_from_elsewhere_works_with_a_directory_or_is_one_line(project, tmp_path):
+    def plan(*options: str) -> subprocess.CompletedProcess:
+        return snakemake(tmp_path, "-n", "--quiet", "all", "--snakefile", str(project / "Snakefile"), *options)
+
+    for options in [(), ("--directory", str(tmp_path))]:
+        done = plan(*options)
+        assert done.returncode == 1 and len(done.stdout.splitlines()) == 1, done.stdout
+        assert f"add --directory {project}" in done.stdout
+    assert plan("--directory", str(project)).returncode == 0 and not any(tmp_path.iterdir())
+
+
+def test_a_home_that_cannot_be_written_is_met_with_a_cache_in_the_project(project, tmp_path):
+    folder = shutil.copytree(project, tmp_path / "project")
+    assert run(folder, "snakemake", "-n", "--quiet", "all", HOME="/dev/null", XDG_CACHE_HOME="").returncode == 0
+    assert (folder / ".cache/snakemake").is_dir()
+    code = "import os, ostinato; print(*(os.environ.get(name, '-') for name in ('XDG_CACHE_HOME', 'MPLCONFIGDIR', 'NUMBA_CACHE_DIR')))"
+
+    def places(home: Path, here: Path) -> list[str]:
+        settings = {name: value for name, value in surroundings(folder).items() if name not in ("XDG_CACHE_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR")}
+        return subprocess.run([sys.executable, "-c", code], cwd=here, env=settings | {"HOME": str(home)}, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+
+    cache = str(folder / ".cache")
+    assert places(Path("/dev/null"), folder) == [cache, f"{cache}/matplotlib", f"{cache}/ostinato/librosa-{platform.node()}"]
+    (tmp_path / "home").mkdir()
+    assert places(tmp_path / "home", folder) == ["-", "-", str(tmp_path / f"home/.cache/ostinato/librosa-{platform.node()}")]
+    assert not any((tmp_path / "home").iterdir())
 
 
 @pytest.mark.parametrize("values, expected", [

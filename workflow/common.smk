@@ -22,8 +22,8 @@ from ostinato.report.remake import LAST_RUN
 from ostinato.train.sweep import plans
 
 #: Modules that pass values and files on but do not decide what is computed: a new option of the command line must not retrain a model.
-PLUMBING = {"ostinato.cli", "ostinato.compiling", "ostinato.files", "ostinato.params", "ostinato.params_ears", "ostinato.params_midi",
-            "ostinato.sections", "ostinato.train.jobs", "ostinato.train.usage"}
+PLUMBING = {"ostinato.caches", "ostinato.cli", "ostinato.compiling", "ostinato.files", "ostinato.options", "ostinato.params", "ostinato.params_demos",
+            "ostinato.params_ears", "ostinato.params_midi", "ostinato.sections", "ostinato.train.jobs", "ostinato.train.usage"}
 #: Snakemake takes {} in a name for a wildcard and <> for a variable, and knows no way to say otherwise; it wants UTF-8, and warns of line ends, of blanks
 #: at either end and of `//`, each time.
 STRANGE = re.compile(rf"[{UNPRINTABLE}{{}}<>]|^\s|\s$|//")
@@ -118,6 +118,8 @@ def recordings(folder: str | None) -> list[str]:
     if folder is None:
         return []
     found, unnamed, _ = survey(folder)
+    if not found:
+        raise UserError(f"corpus.folder: {folder}: no recording in it; expected files such as .wav, .flac, .mp3, .m4a, .ogg, .opus or the sound of .mp4")
     files = [file for path in found for file in (path, *beside(path))]
     return sorted({str(path) for path in [*files, *unnamed]})
 

@@ -76,7 +76,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         _run(stage, args)
     except UserError as error:
-        print(f"ostinato {args.stage}: " + "\n".join(map(shown, error.args)), file=sys.stderr)
+        lines = error.args if type(error) is UserError else [error]
+        print(f"ostinato {args.stage}: " + "\n".join(map(shown, lines)), file=sys.stderr)
         return 2
     return 0
 
@@ -85,6 +86,9 @@ def _run(stage: Any, args: argparse.Namespace) -> None:
     """Run a stage; what the system refuses is an error that a user can mend."""
     try:
         stage.run(args)
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         refuse_full_disk(error)
         if error.errno is None:

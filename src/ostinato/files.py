@@ -247,6 +247,8 @@ def write_sidecar(artifact: Path | str, step: str, inputs: Sequence[Path | str],
     }
     if others := [Path(path) for path in beside if Path(path) != artifact]:
         record["beside"] = {os.path.relpath(path, artifact.parent): sha256(path) for path in others}
+    if artifact.is_absolute() or ".." in artifact.parts:
+        record["folder"] = os.getcwd()  # what other paths in here are relative to cannot be told from the artifact's place
     sidecar = sidecar_path(artifact)
     write_json(sidecar, record)
     return sidecar

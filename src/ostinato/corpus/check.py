@@ -72,12 +72,19 @@ def examine(path: Path, params: Corpus) -> tuple[dict[str, Any] | None, list[tup
         refuse_full_disk(error)
         return None, [(str(path), "unreadable", f"{type(error).__name__}: {error}")]
     duration = round(decoded.duration, 4)
-    sides, problems = side_files(path, duration)
+    sides, problems = _sides(path, duration)
     shard, split = place(decoded.content, params.shards, params.split)
     song = {"id": decoded.content[:16], "path": str(path), "sha256": sha256(path), "duration": duration,
             "sample_rate": decoded.sample_rate, "channels": decoded.channels, "shard": shard, "split": split} | sides | decoded.levels.row
     remarks = [*decoded.remarks, *_odd_name(path)]
     return song, [(str(path), reason, detail) for reason, detail in remarks] + [(str(side), "side_file", detail) for side, detail in problems]
+
+
+def _sides(path: Path, duration: float) -> tuple[dict[str, Any], list[tuple[Path, str]]]:
+    try:
+        return side_files(path, duration)
+    except Exception as error:  # whatever a library throws at what somebody wrote costs the labels, not the song
+        return {"lab": None, "tags": {}}, [(path, f"what lies beside it cannot be read ({type(error).__name__}: {error})")]
 
 
 def dead(path: Path, why: str) -> tuple[None, list[tuple[str, str, str]]]:
@@ -125,8 +132,8 @@ def write_shard(path: Path, songs: list[dict[str, Any]]) -> None:
 
 def _warn_of_empty_splits(songs: list[dict[str, Any]], split: Split) -> None:
     # Moving songs so that no split is empty would break "adding one song moves no other"; `manifests` stops with an error if it matters.
-    mend = {"train": f"lower corpus.split.valid ({split.valid:g}) or corpus.split.test ({split.test:g})",
-            "valid": f"raise corpus.split.valid ({split.valid:g})", "test": f"raise corpus.split.test ({split.test:g})"}
+    held_out = {name: f"corpus.split.{name} ({share:g})" for name, share in (("valid", split.valid), ("test", split.test)) if share}
+    mend = {"train": "lower " + " or ".join(held_out.values()), **{name: f"raise {key}" for name, key in held_out.items()}}
     for name, share in (("train", 1 - split.valid - split.test), ("valid", split.valid), ("test", split.test)):
         if share > 1e-9 and not any(song["split"] == name for song in songs):
             log.warning("no song of %d fell into split '%s' (share %g): bring more songs, or %s", len(songs), name, share, mend[name])

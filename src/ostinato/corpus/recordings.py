@@ -25,6 +25,8 @@ FILM = ".3g2 .3gp .asf .avi .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts 
 EXTENSIONS = (*SOUND, *FILM)
 #: Other files are asked for sound too, but for these, which are known to hold none.
 SILENT = (".csv", ".jams", ".json", ".lab", ".beats", ".md", ".tsv", ".txt", ".yaml", ".yml")
+#: What can only belong to a recording.
+LABELS = (".lab", ".jams", ".beats")
 #: So much sound (s) makes a file of another name a recording: chance bytes look like a moment of mp3.
 PROBED_SECONDS = 2.0
 #: A length may promise so much more than is decoded (s): coders pad, and containers round.
@@ -96,7 +98,9 @@ def survey(folder: Path | str) -> tuple[list[Path], list[Path], list[Aside]]:
             recordings.append(path)
         elif path.suffix.lower() not in SILENT:
             others.append(path)
-    return recordings, others, aside
+    songs = {path.with_suffix("") for path in recordings}
+    alone = (path for path in found.files if path.suffix.lower() in LABELS and path.with_suffix("") not in songs and not hidden(path, folder))
+    return recordings, others, aside + [(str(path), "side_file", "no recording of this name lies beside it") for path in alone]
 
 
 def probe(path: Path) -> Aside | None:

@@ -162,7 +162,7 @@ def hear_clip(path: str, listen: Listen, silence_db: float) -> Clip:
     from ostinato.listen.hear import hear
 
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        samples, rate = soundfile.read(os.fsencode(path), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise UserError(f"{path}: {error.error_string}") from None
     if not len(samples):

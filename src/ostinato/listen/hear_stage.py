@@ -24,7 +24,7 @@ from tqdm import tqdm
 import ostinato
 from ostinato.corpus.guarded import guarded, guarded_map, seconds_for
 from ostinato.corpus.recordings import Decoded, RecordingError, decode, find
-from ostinato.files import UserError, refuse_full_disk, write_table, write_text
+from ostinato.files import UserError, refuse_full_disk, shown, write_table, write_text
 from ostinato.listen import frames, jamsfile
 from ostinato.listen.drawing import clock, draw, report, rows, spoken_key
 from ostinato.listen.hear import Heard, hear, hear_file
@@ -238,11 +238,6 @@ def save(heard: Heard, song: Song, outputs: dict[str, Path], force: bool) -> lis
         else:
             SAVED[kind][0](path, heard, shown(Path(song.path.stem)))
     return kept
-
-
-def shown(path: Path) -> str:
-    """A path as it can be printed: names of files need not be text."""
-    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _write_lab(path: Path, heard: Heard, _: str) -> None:

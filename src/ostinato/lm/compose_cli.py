@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -222,5 +223,5 @@ def write_wav(path: Path, piece: Piece, font: str | None = None) -> Path:
 
     audio = render_piece(piece, soundfont(font))
     with atomic(path.with_suffix(".wav")) as temporary:
-        soundfile.write(temporary, audio, SAMPLE_RATE, subtype="PCM_16")
+        soundfile.write(os.fsencode(temporary), audio, SAMPLE_RATE, subtype="PCM_16")
     return path.with_suffix(".wav")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +14,16 @@ import soundfile
 
 from ostinato import options
 from ostinato.dataset.prompts import PromptError, parse, require_chords, spans
-from ostinato.files import UserError, atomic, read_json, sha256, sidecar_path, write_sidecar
+from ostinato.files import SIDECAR, UserError, atomic, read_json, sha256, sidecar_path, write_sidecar
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, is_ours, locate
+from ostinato.report.lineage import home
 
 if TYPE_CHECKING:
     from ostinato.lm.generator import Generator
 
 #: What is written, chosen by the suffix; only the first while it comes.
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff")
+MODEL = "results/models/tuned"
 SAMPLING = {"temperature": 0.8, "top_k": 40, "top_p": 0.0, "guidance": 3.0}
 #: What is taken where an option is left out.
 DEFAULTS = {"seconds": 10.0, "seed": 1, **SAMPLING}
@@ -38,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the stage's options."""
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, PROMPTS
     parser.add_argument("prompt", nargs="?", help='such as "ukulele Cmaj, followed by Fmaj, Gmaj, and Cmaj"; see below')
-    parser.add_argument("--model", default="results/models/tuned", help="folder of the model, or a hub's name such as facebook/musicgen-small")
+    parser.add_argument("--model", help=f"folder of the model, or a hub's name such as facebook/musicgen-small ({MODEL}, with --like the demo's own)")
     parser.add_argument("--adapter", type=Path, help="folder of adapters (LoRA) that were trained on that model")
     parser.add_argument("--like", type=Path, metavar="SIDECAR", help="make a demo again from its .made.json, in place of a prompt")
     parser.add_argument("--out", type=Path, default=Path("generated.wav"), help=f"file to write: {', '.join(SUFFIXES)} (generated.wav)")
@@ -90,12 +93,21 @@ def check(args: argparse.Namespace) -> None:
     if args.top_k and args.top_p:
         raise UserError(f"--top-k {args.top_k} and --top-p {args.top_p:g}: one at a time; give one of them, or 0 for the other")
     options.numbers(args)
-    options.fill(args, DEFAULTS)
+    options.fill(args, DEFAULTS | {"model": model_of(args.like) if args.like else MODEL})
     options.writable(args.out, SUFFIXES)
     if args.stream and args.out.suffix.lower() != SUFFIXES[0]:
         raise UserError(f"--out {args.out}: with --stream a {SUFFIXES[0]} is written, for only that is whole at any time")
     if args.adapter and not args.adapter.is_dir():
         raise UserError(f"--adapter {args.adapter}: no such folder; expected one with adapters, as training with train.method.lora writes it")
+
+
+def model_of(sidecar: Path) -> str:
+    """The model that a demo's side file names, in the project that the demo lies in; what is no folder there stays, as names of a hub."""
+    made = read_json(sidecar)
+    about = made.get("about") if isinstance(made, Mapping) else None
+    name = str(about.get("model") or MODEL) if isinstance(about, Mapping) else MODEL
+    place = home(str(sidecar).removesuffix(SIDECAR)) / name
+    return str(place) if place.is_dir() else name
 
 
 def understood(args: argparse.Namespace, text: str, seconds: float) -> list[str]:
@@ -121,7 +133,7 @@ def understood(args: argparse.Namespace, text: str, seconds: float) -> list[str]
 
 def write_clip(out: Path, clip: np.ndarray, rate: int) -> None:
     """Write samples [T] in the format of the suffix, 16 bits where it has bits."""
-    with atomic(out) as path, soundfile.SoundFile(path, "w", rate, 1, _subtype(out)) as stream:
+    with atomic(out) as path, soundfile.SoundFile(os.fsencode(path), "w", rate, 1, _subtype(out)) as stream:
         for start in range(0, len(clip), rate):  # libsndfile 1.2.2 dies of two minutes of Vorbis at once
             stream.write(clip[start : start + rate])
 
@@ -142,7 +154,7 @@ def refuse_rate(out: Path, rate: int) -> None:
 def write_stream(out: Path, generator: Generator, request: dict[str, Any], how: Any) -> None:
     """Write the clip in pieces, each on disk before the next is made. Interrupted, what is there is a whole WAV."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    with soundfile.SoundFile(out, "w", generator.codec.sample_rate, 1, "PCM_16") as stream:
+    with soundfile.SoundFile(os.fsencode(out), "w", generator.codec.sample_rate, 1, "PCM_16") as stream:
         for piece in generator.stream(request["batch"], request["seconds"], request["seed"], how):
             stream.write(np.ascontiguousarray(piece[request["row"]]))
             stream.flush()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import os
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -47,7 +48,7 @@ def find(path: Path, folders: Sequence[Path], named_by: Path | str) -> Path:
 def audio_uri(path: Path | str) -> str:
     """The recording as a data URI, in the best format this libsndfile can write. Raises UserError when it cannot be read."""
     try:
-        samples, rate = soundfile.read(path, dtype="float32")
+        samples, rate = soundfile.read(os.fsencode(path), dtype="float32")
     except (soundfile.LibsndfileError, OSError) as error:
         raise UserError(f"{path}: cannot be read as audio ({error})") from None
     container, subtype, media = _encoding()
@@ -194,7 +195,7 @@ def _png(rows: Sequence[bytes]) -> bytes:
 
 def player(entry: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Everything the page draws for one clip of judgements.json."""
-    duration = float(entry.get("duration") or 0) or soundfile.info(path).duration or 1.0
+    duration = float(entry.get("duration") or 0) or soundfile.info(os.fsencode(path)).duration or 1.0
     asked, heard = entry.get("asked") or [], entry.get("heard") or []
     return {"which": entry["which"], "seed": entry.get("seed"), "duration": duration, "audio": audio_uri(path), "path": str(path),
             "asked": blocks(asked, duration), "heard": blocks(heard, duration), "second": blocks(_disputed(entry, heard), duration), "agreement": agreement(asked, heard, duration),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ostinato.files import SIDECAR, UserError, shown
+from ostinato.files import SIDECAR, shown
 from ostinato.report import store
 from ostinato.report.lineage import Edge, Node, Walker, reachable, within
 from ostinato.report.remake import RESULTS
@@ -39,42 +39,43 @@ class Inspector:
     """Inspects a project's artifacts; each file is hashed once. `nodes` are the artifacts inspected, `remarks` what could not be."""
 
     def __init__(self, project: Path) -> None:
-        self.project, self.walker = project, Walker(project)
+        self.project, self.walker = project, Walker(project, go_on=True)
         self.nodes: dict[str, Node] = {}
         self.remarks: list[str] = []
 
     def inspect(self, names: Sequence[str]) -> list[Finding]:
         """What is wrong with artifacts and with what they were made from."""
-        found = [finding for name in names for finding in self._damages(name)]
+        self.nodes = {name: self.walker.walk(name) for name in names}
+        found = [finding for node in self.nodes.values() for finding in self._damages(node)]
+        found += [Finding(path := within(sidecar, self.project), what, path.removesuffix(SIDECAR)) for sidecar, what in self.walker.broken.items()]
         damaged = {finding.path for finding in found}
         for node in self.nodes.values():
-            found += [finding for finding in self._inputs(node) if not any(_related(finding.path, path) for path in damaged)]
+            found += self._inputs(node, damaged)
         for node in self.nodes.values():
             if node.step == "track" and node.state == "same":
                 found += [Finding(within(path, self.project), what, node.path) for path, what in store.missing(self.project, node.path, self.remarks)]
         return found
 
-    def _damages(self, name: str) -> Iterator[Finding]:
-        try:
-            node = self.nodes[name] = self.walker.walk(name)
-        except UserError as error:  # a sidecar that is none, of this or of what it was made from; the others still speak
-            self.nodes.pop(name, None)
-            yield Finding(name + SIDECAR, f"cannot be followed ({error})", name)
-            return
+    def _damages(self, node: Node) -> Iterator[Finding]:
+        name = node.path
         if node.sha256 is None:
             yield from [] if node.step in TEMPORARY else [Finding(name, "missing", name)]
         elif node.state == "changed":
             yield from (Finding(path, what, name) for path, what in self._parts(node, node.record.get("files")))
-        for other, recorded in node.record.get("beside", {}).items():
+        elif node.state == "unrecorded" and self.project / (name + SIDECAR) not in self.walker.broken:
+            yield Finding(name, "its sidecar keeps no hash", name)
+        beside = node.record.get("beside")
+        for other, recorded in beside.items() if isinstance(beside, Mapping) else ():
             path = os.path.normpath(os.path.join(os.path.dirname(name), other))
             if (present := self.walker.sha256(path)) != recorded:
                 yield Finding(path, "changed" if present else "missing", name)
 
-    def _inputs(self, node: Node) -> Iterator[Finding]:
-        """Inputs of an artifact that are not what they were when it was made."""
+    def _inputs(self, node: Node, damaged: set[str]) -> Iterator[Finding]:
+        """Inputs of an artifact that are not what they were when it was made, but for damages told already."""
         for edge, given in zip(node.inputs, node.record["inputs"]):
             if edge.state in ("changed", "missing") and not _expected(edge):
-                yield from (self._input(node, path, what) for path, what in self._parts(edge.node, given.get("files")))
+                parts = self._parts(edge.node, given.get("files"))
+                yield from (self._input(node, path, what) for path, what in parts if not any(_related(path, other) for other in damaged))
 
     def _parts(self, node: Node, then: Any) -> list[tuple[str, str]]:
         """The files of a folder that are not as they were, where a sidecar lists them; else the file or folder as a whole."""

@@ -47,10 +47,14 @@ class Edge:
 
 
 class Walker:
-    """Walks with a memory: a path is read and hashed once, however many artifacts come from it. Paths are relative to `project`."""
+    """Walks with a memory: a path is read and hashed once, however many artifacts come from it. Paths are relative to `project`.
 
-    def __init__(self, project: Path | str = "") -> None:
-        self.project = Path(project)
+    A sidecar that is none raises UserError, or with `go_on` is noted in `broken` (sidecar -> what is wrong), and what it is of has no lineage.
+    """
+
+    def __init__(self, project: Path | str = "", go_on: bool = False) -> None:
+        self.project, self.go_on = Path(project), go_on
+        self.broken: dict[Path, str] = {}
         self._nodes: dict[str, Node] = {}
         self._hashes: dict[Path, str] = {}
         self._contents: dict[Path, dict[str, str]] = {}
@@ -88,11 +92,21 @@ class Walker:
             node.step = "folder" if inside else "raw"
             node.inputs = [self._edge({"path": item}) for item in inside]
         else:
-            node.record = record(maker)
+            node.record = self._record(maker)
             node.step = str(node.record.get("step", "?"))
             if maker == sidecar_path(self.project / node.path):
                 node.state = _state(node.record.get("sha256"), node.sha256)
-            node.inputs = [self._edge(given) for given in node.record["inputs"]]
+            project = _left_of(_artifact(maker), node.record) or self.project
+            node.inputs = [self._edge({**given, "path": within(project / given["path"], self.project)}) for given in node.record["inputs"]]
+
+    def _record(self, sidecar: Path) -> dict[str, Any]:
+        try:
+            return record(sidecar)
+        except UserError as error:
+            if not self.go_on:
+                raise
+            self.broken[sidecar] = str(error).removeprefix(f"{sidecar}: ")
+            return {"inputs": []}
 
     def _edge(self, given: dict[str, Any]) -> Edge:
         node = self.walk(given["path"])
@@ -114,22 +128,30 @@ def home(path: Path | str) -> Path:
     folder above with a Snakefile, or the present folder.
     """
     place = Path(os.path.abspath(path))
-    accounting = (item for item in (place, *place.parents) if item.name and sidecar_path(item).is_file())
-    project = next((folder for item in accounting if (folder := _left_of(item))), None)
+    project = next((folder for item in (place, *place.parents) if item.name and (folder := _recorded_home(item))), None)
     project = project or next((folder for folder in (place, *place.parents) if (folder / "Snakefile").is_file()), Path.cwd())
     return Path() if project == Path.cwd() else project
 
 
-def _left_of(artifact: Path) -> Path | None:
-    """What is left of an artifact's place without the path in its sidecar; None where it was moved since, or made from elsewhere."""
-    parts = Path(str(record(sidecar_path(artifact)).get("artifact", "/"))).parts
-    return Path(*artifact.parts[:-len(parts)]) if parts[:1] != ("/",) and artifact.parts[-len(parts):] == parts else None
+def _recorded_home(artifact: Path) -> Path | None:
+    try:
+        return _left_of(artifact, record(sidecar_path(artifact))) if sidecar_path(artifact).is_file() else None
+    except UserError:  # who follows it says so
+        return None
+
+
+def _left_of(artifact: Path, found: dict[str, Any]) -> Path | None:
+    """What is left of an artifact's place without the path in its sidecar; None where it was moved since."""
+    if "folder" in found:
+        return Path(str(found["folder"]))
+    parts, place = Path(str(found.get("artifact", "/"))).parts, Path(os.path.abspath(artifact))
+    return Path(*place.parts[:-len(parts)]) if parts and parts[0] != "/" and place.parts[-len(parts):] == parts else None
 
 
 def within(path: Path | str, project: Path) -> str:
-    """A path as sidecars name it: relative to the project where it lies in that, else as it is."""
-    place, project = Path(os.path.abspath(path)), Path(os.path.abspath(project))
-    return str(place.relative_to(project)) if place.is_relative_to(project) else str(path)
+    """A path as sidecars name it: relative to the project where it lies in that."""
+    place, root = Path(os.path.abspath(path)), Path(os.path.abspath(project))
+    return str(place.relative_to(root)) if place.is_relative_to(root) else str(path if project == Path() else place)
 
 
 def _state(recorded: str | None, present: str | None) -> str:
@@ -158,8 +180,11 @@ def _artifacts_inside(project: Path, name: str) -> list[str]:
 
 def artifacts(folder: Path) -> list[Path]:
     """What has a sidecar in a folder, sorted, whether it is there or not."""
-    sidecars = sorted(folder.rglob(f"*{SIDECAR}")) if folder.is_dir() else []
-    return [sidecar.with_name(sidecar.name.removesuffix(SIDECAR)) for sidecar in sidecars]
+    return [_artifact(sidecar) for sidecar in sorted(folder.rglob(f"*{SIDECAR}"))] if folder.is_dir() else []
+
+
+def _artifact(sidecar: Path) -> Path:
+    return sidecar.with_name(sidecar.name.removesuffix(SIDECAR))
 
 
 def record(sidecar: Path) -> dict[str, Any]:
@@ -269,5 +294,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print where a file comes from."""
-    root = walk(args.file)
+    root = walk(str(args.file).removesuffix(SIDECAR))
     print(json.dumps(as_json(root), indent=1) if args.json else text(root))

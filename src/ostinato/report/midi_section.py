@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -232,7 +233,7 @@ def _player(title: str, entry: Mapping[str, Any], takes: int, args: argparse.Nam
             walker: lineage.Walker) -> dict[str, Any]:
     """Everything the page draws for one composition."""
     path = clips.find(Path(entry["path"]).with_suffix(".wav"), [args.midi_demos], args.midi_judgements)
-    seconds = soundfile.info(path).duration or 1.0
+    seconds = soundfile.info(os.fsencode(path)).duration or 1.0
     roll, seed = rolls.roll(entry["roll"], seconds, palette, KINDS[entry["kind"]].given), entry.get("seed")
     words = [f"{seconds:.0f} s", "" if seed is None else f"seed {seed}" + (f" (of {takes})" if takes > 1 else "")]
     return {"title": title, "idle": " · ".join(word for word in words if word), "duration": seconds, "audio": clips.audio_uri(path), "roll": roll,

@@ -17,13 +17,15 @@ from typing import Any
 import jinja2
 
 from ostinato.dataset.prompts import PromptError, parse
-from ostinato.files import UserError, commit, read_json, read_table, require_space, write_sidecar, write_text
+from ostinato.files import UserError, commit, read_json, read_table, require_space, shown, write_sidecar, write_text
 from ostinato.params import Report, section
 from ostinato.report import clips, cost_section, figures, lineage, midi_section
 
 WHICH = ("before", "after", "ceiling")
 #: More set-aside files than this are counted, not listed.
 SET_ASIDE_ROWS = 200
+#: What the reasons of files that were used begin with (corpus.check).
+USED = "used_"
 #: The reason of what merely lies between segments (dataset.segments); counted, not listed.
 BESIDE = "beside the segments"
 COMMANDS = (
@@ -82,6 +84,7 @@ def render(values: Mapping[str, Any]) -> str:
     """Fill the template, with everything escaped."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
                                      lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters["shown"] = shown
     return environment.get_template("page.html.j2").render(values)
 
 
@@ -133,10 +136,12 @@ def _asked(prompt: str) -> list[dict[str, str]]:
 
 
 def _set_aside(path: Path) -> dict[str, Any]:
-    """The table of files not taken: {"path", "count", "reasons": [(reason, count)], "rows": [{"path", "reason", "detail"}]}."""
+    """The table of files not taken, and of what is to be said of some that were: {"path", "count", "reasons": [(reason, count)], "rows", "used"}."""
     rows = read_table(path, {"path", "reason", "detail"})
-    reasons = Counter(row["reason"] for row in rows).most_common()
-    return {"path": str(path), "count": len(rows), "reasons": reasons, "rows": rows[:SET_ASIDE_ROWS]}
+    used = [row for row in rows if row["reason"].startswith(USED)]
+    aside = [row for row in rows if row not in used]
+    reasons = Counter(row["reason"] for row in aside).most_common()
+    return {"path": str(path), "count": len(aside), "reasons": reasons, "rows": aside[:SET_ASIDE_ROWS], "used": used[:SET_ASIDE_ROWS], "used_count": len(used)}
 
 
 def _left_out(folders: Sequence[Path]) -> dict[str, Any]:

@@ -8,12 +8,13 @@ the command that its sidecar keeps.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ostinato.files import read_json
+from ostinato.files import read_json, shown
 
 RESULTS = "results"
 #: What the last run of Snakemake was started with (workflow/common.smk writes it).
@@ -41,10 +42,21 @@ def by_snakemake(targets: Iterable[str], project: Path, how: str) -> str:
     words = ["snakemake", *([how, *targets] if how == "--forcerun" else [*targets, how]), "--profile", run.get("profile", "cluster/local")]
     words += ["--configfile", *run["configfiles"]] if run.get("configfiles") else []
     words += ["--config", *(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in run["config"].items())] if run.get("config") else []
-    return shlex.join(words)
+    return typed(words)
 
 
 def by_hand(record: dict[str, Any]) -> str:
     """The command that a sidecar keeps. Sidecars of earlier versions keep none."""
     words = record.get("command")
-    return shlex.join(words) if words else f"ostinato {record.get('step', '?')} (its sidecar keeps no command; it has the parameters)"
+    return typed(words) if words else f"ostinato {record.get('step', '?')} (its sidecar keeps no command; it has the parameters)"
+
+
+def typed(words: Iterable[str]) -> str:
+    """Words as a shell takes them, on one line; bytes that are no text as bash, zsh and ksh have them: $'caf\\xe9'."""
+    return " ".join(shlex.quote(word) if shown(word) == word else f"$'{''.join(map(_escaped, word))}'" for word in words)
+
+
+def _escaped(character: str) -> str:
+    if shown(character) == character:
+        return f"\\{character}" if character in "\\'" else character
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))

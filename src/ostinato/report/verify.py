@@ -59,7 +59,8 @@ def _verified(project: Path, names: Sequence[str]) -> bool:
         print(line)
     if not findings:
         remarks = "".join(f"; {remark}" for remark in inspector.remarks)
-        print(f"{shown(project) + ': ' if elsewhere else ''}{len(names)} artifacts are whole, and what they were made from is as it was{shown(remarks)}")
+        many = f"{len(names)} artifacts are" if len(names) != 1 else f"{shown(names[0])} is"
+        print(f"{shown(project) + ': ' if elsewhere else ''}{many} whole, and what was used is as it was{shown(remarks)}")
     return not findings
 
 
