@@ -53,6 +53,8 @@ READ = {
     "FM synth: C G": "FM synth | C:maj | G:maj", "Bb clarinet: C F": "Bb clarinet | C:maj | F:maj", "Instrument: piano, chords: C G": "piano | C:maj | G:maj",
     "a guitar A": "a guitar | A:maj", "solo A E D": "solo | A:maj | E:maj | D:maj", "playing a C chord then a G chord": " | C:maj | G:maj",
     "12-string guitar C": "12-string guitar | C:maj", "violin and piano C": "violin and piano | C:maj", "guitar (clean) C": "guitar (clean) | C:maj",
+    "piano:C G": "piano | C:maj | G:maj", "please play C on the piano": "piano | C:maj", "[Verse] C G [Chorus] F": " | C:maj | G:maj | F:maj",
+    "F M7": " | F:maj7",
     # what stands between chords
     "Am - F - C - G": " | A:min | F:maj | C:maj | G:maj", "C > G > Am": " | C:maj | G:maj | A:min", "C→G": " | C:maj | G:maj", "C->G": " | C:maj | G:maj",
     "C–G": " | C:maj | G:maj", "C- F-": " | C:min | F:min", "C-G-Am-7": " | C:maj | G:maj | A:min7", "C, G; Am. F": " | C:maj | G:maj | A:min | F:maj",
@@ -60,10 +62,12 @@ READ = {
     "Dm7 / G7 / Cmaj7": " | D:min7 | G:7 | C:maj7", "C:maj7 | D:min7": " | C:maj7 | D:min7", "| C | G | Am F |": " | C:maj | G:maj | A:min,F:maj",
     "C,G,Am": " | C:maj,G:maj,A:min", "[C] [G]": " | C:maj | G:maj", '"C" "G"': " | C:maj | G:maj", "C7 (b9)": " | C:7", "C:(1,3,5,9) G": " | C:maj | G:maj",
     # signs
-    "C♮": " | C:maj", "ｐｉａｎｏ　Ｃ　Ｇ": "piano | C:maj | G:maj", "piano\u00a0C\u200b G": "piano | C:maj | G:maj", "🎹 C G": "🎹 | C:maj | G:maj", "G⁷": " | G:7",
+    "Amadd9": " | A:min", "C( G&": " | C:maj | G:maj", "E 7#9": " | E:7", "E7(#9, b13) Am": " | E:7 | A:min", "C♮": " | C:maj",
+    "ｐｉａｎｏ　Ｃ　Ｇ": "piano | C:maj | G:maj", "piano\u00a0C\u200b G": "piano | C:maj | G:maj", "🎹 C G": "🎹 | C:maj | G:maj", "G⁷": " | G:7",
     "N.C.": " | N", "Csus": " | C:sus4", "piano AM": "piano | A:maj", "X": " | X",
     # again
-    "4 bars of C": " | C:maj | C:maj | C:maj | C:maj", "C x2, G x2": " | C:maj | C:maj | G:maj | G:maj", "C G twice": " | C:maj | G:maj | C:maj | G:maj",
+    "4 bars of C": " | C:maj | C:maj | C:maj | C:maj", "C*2 2xG": " | C:maj | C:maj | G:maj | G:maj", "C G (x2)": " | C:maj | G:maj | C:maj | G:maj",
+    "C x2, G x2": " | C:maj | C:maj | G:maj | G:maj", "C G twice": " | C:maj | G:maj | C:maj | G:maj",
     "(C G)x2 Am": " | C:maj | G:maj | C:maj | G:maj | A:min", "C for 2 bars, G for 2 bars": " | C:maj | C:maj | G:maj | G:maj",
     "C % G .": " | C:maj | C:maj | G:maj | G:maj",
     "||: C | G :||": " | C:maj | G:maj | C:maj | G:maj", "|: C | G :| x3": " | C:maj | G:maj | C:maj | G:maj | C:maj | G:maj",
@@ -85,6 +89,8 @@ REFUSED = {
     "Am I": ["Am Cmaj"], "C-Dur": ["Cmaj"], "a-Moll": ["Amin"], "Es-Dur": ["Ebmaj"], "la mineur": ["Amin"], "fa dièse mineur": ["F#min"], "do re mi": ["C D E"],
     "piano Sol7": ["piano G7"], "Hm": ["Bm"], "H7": ["B7"], "piano Hmaj": ["piano Bmaj"], "C/H": ["C/B"], "c g am f": ["C G Am F"], "cmaj": ["Cmaj"],
     "emin": ["Emin"],
+    "piano Cmni G": ["piano Cmin G"], "H minor": ["Bmin"], "Hadd9 E": ["Badd9 E"], "H-dur": ["Bmaj"], "C2 G2": ["C G", "Csus2 Gsus2"],
+    "Em /D /C": ["Em Em/D Em/C"],
     "piano c": ["piano C"], "piano am": ["piano Am"], "piano a minor": ["piano Amin"], "f#m g": ["F#m G"], "C4": ["C", "Csus4"], "C/E/G": ["C E G", "C/E"],
     "CGAF": ["C G A F"],
     "piano Cmaj, followed by Fmoj": ["piano Cmaj Fmaj"], "piano Fmoj": ["piano Fmaj"], "piano C:mjj": ["piano Cmaj"], "C G,K A": ["C G A"],

@@ -20,7 +20,7 @@ NO_CHORD = ("nc", "nochord")
 ROOT = r"[A-G](?:#*|b*)(?![#b])"
 SUS, ADD, OMIT, ALTERED = "\1\2\3\4"
 #: Words of a quality and the sign each becomes, longer words first. Case matters for a lone m and M only, which are no words.
-WORDS = {"half-?dim(?:inished)?|hdim|h(?=[79])": "ø", "diminished|dim": "o", "augmented|aug": "+", "minor|min|mi": "m", "major|maj|ma|j(?=[79])": "M",
+WORDS = {"half-?dim(?:inished)?|hdim|h(?=[79])": "ø", "diminished|dim": "o", "augmented|aug": "+", "minor|min|mi": "m", "major|maj|ma(?!dd)|j(?=[79])": "M",
          "dominant|dom": "", "suspended|sus": SUS, "added|add": ADD, r"omit|no|\*": OMIT, "altered|alt": ALTERED}
 WORD = re.compile("|".join(f"({words})" for words in WORDS), re.I)
 HEAD = re.compile(rf"(?P<minor>m|-(?![2-5]))?(?P<sign>[oø]|(?<![m-])\+(?![2-5]))?(?:\((?=[M^]))?(?P<major>[M^])?"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ostinato.dataset.prompt_words import LONGEST, Token, named
+from ostinato.dataset.prompt_words import LONGEST, Token, harmony, named
 
 #: Words that belong to a chord.
 QUALITY_WORDS = {"major", "minor", "maj", "min", "dim", "diminished", "augmented", "dur", "moll", "sharp", "flat"}
@@ -22,8 +22,9 @@ _SIGNS = {"#": "#", "b": "b", "dièse": "#", "diese": "#", "sostenido": "#", "di
 _GERMAN = re.compile(r"([A-Ha-h])(is|es|s|#|b)?[- ]?(dur|moll)", re.IGNORECASE)
 _GERMAN_NOTE = re.compile(r"(Cis|Dis|Fis|Gis|Ais|Ces|Des|Es|Ges|As)(m|7|m7|maj7|dur)?")
 _QUALITIES = ("maj", "min", "major", "minor", "dim", "aug", "sus", "sus2", "sus4", "add9", "maj7", "min7", "dim7", "m7", "maj9", "min9", "7", "m")
-#: A root and a quality; a root and letters of qualities alone, one of which says that it is a chord; a root, a quality and figures.
+#: A root with a sharp; a root and a quality; a root and letters of qualities alone, one of which says that it is a chord; a root, a quality and figures.
 _CHORDLIKE = tuple(map(re.compile, (
+    r"[A-H]#\S*|[A-H]b-?(?:flat|sharp)\S*",
     r"(?![A-H]/[A-Z]{2})[A-H][#b]*(?:[:/].*|maj.*|min\d?|m\d?|dim\d?|aug|sus\d?|[679]|11|13)",
     r"(?=.*(?:maj|min|dim|aug|sus|add|omit|alt|\d.*\d|[#b]\d|[Δø°+]))(?![A-G]-?\d+$)"
     r"[A-G][#b]*(?:maj|min|dim|aug|sus|add|omit|no|alt|dom|m|M|[#b]|\d|[()/,^Δø°o+-])+",
@@ -77,6 +78,10 @@ def _strong(word: str) -> list[str]:
         return [_german(german[1], german[2] or "", german[3].lower())]
     if re.fullmatch(r"[#b]*(?:VII|VI|IV|V|III|II|vii|iii|ii|iv|vi)(?:[/\d°ø+]|o\d).*", word):
         return [re.match(r"[#b]*[IViv]+", word)[0]]
+    if word[0] in "abcdefg" and word[1:2] == "#":
+        word = word.capitalize()
+    if word[0] == "H" and len(word) > 1 and word != "Ho" and (found := harmony(f"B{word[1:]}")):
+        return [name for bar in found.bars for name in bar]
     if any(pattern.fullmatch(word) for pattern in _CHORDLIKE):
         return _repaired(word)
     if re.fullmatch(r"[A-G][#b]*(?:m|maj|min|7)?[%$@^*_=|<>~]+.*", word):
@@ -110,14 +115,16 @@ def _weak(word: str) -> list[str]:
     """Chord names for a word that may be something else."""
     if german := _GERMAN_NOTE.fullmatch(word):
         return [_german(word[0], german[1][1:], "dur").removesuffix("maj") + (german[2] or "").replace("dur", "maj")]
-    if re.fullmatch(r"H[#b]?(?:m|7|dim)?\d?", word):
-        return _repaired(word)
-    if match := re.fullmatch(r"([A-G][#b]*)-?(?:[02348]|\d\d)x?|/([A-G])", word):
-        return [match[1] or match[2]]
+    if re.fullmatch(r"H[#b]?(?:m|7|dim)?\d?[^\w\s]*|[a-g]b?(?:maj|min|dim|aug|sus|add)\w{0,4}", word):
+        return _repaired(word.capitalize())
+    if match := re.fullmatch(r"([A-G][#b]*)-?(?:[02348]|\d\d)x?|/([A-G])|([a-g][#b]?)(?:[02348]|[^\w\s'.-]+)", word):
+        return [(match[1] or match[2] or match[3]).capitalize()]
     if re.fullmatch(r"[A-G][#b]*m?(?:6|7|9|11|13)[a-z#b]{1,3}\d{0,2}", word):
         return _repaired(word)
     if re.fullmatch(r"[A-G]{3,}", word):
         return list(word)
+    if re.fullmatch(r"(?!Dr|Ft)[B-DF-H][b-df-hj-np-tv-z]", word):
+        return [word[0].replace("H", "B")]
     match = re.fullmatch(r"([A-H][#b]*)([a-z]{3,6}\d?)", word)
     if match and any(_distance(match[2], quality) == 1 and match[2][0] == quality[0] for quality in _QUALITIES if len(quality) > 2):
         return _repaired(word)
@@ -179,10 +186,13 @@ def _digits(tokens: Sequence[Token], place: int) -> Found | None:
 
 
 def _distance(left: str, right: str) -> int:
-    """Levenshtein's distance, of words of a few letters."""
-    row = list(range(len(right) + 1))
+    """Damerau's distance of words of a few letters: how many are left out, put in, taken for another, or two for one another."""
+    rows = [list(range(len(right) + 1))]
     for i, a in enumerate(left[:12], 1):
-        above, row = row, [i]
+        row = [i]
         for j, b in enumerate(right, 1):
-            row.append(min(row[-1] + 1, above[j] + 1, above[j - 1] + (a != b)))
-    return row[-1]
+            row.append(min(row[-1] + 1, rows[-1][j] + 1, rows[-1][j - 1] + (a != b)))
+            if i > 1 < j and a == right[j - 2] and b == left[i - 2]:
+                row[-1] = min(row[-1], rows[-2][j - 2] + 1)
+        rows.append(row)
+    return rows[-1][-1]

@@ -29,9 +29,9 @@ NOTE, SMALL_NOTE = r"[A-G](?:\#{1,2}|b{1,2})?", r"[a-g](?:\#|b)?"
 _START, _NUMBER, _COUNT = r"(?<![^\s(])", r"\d{1,6}(?:\.\d{1,3})?", rf"\d{{1,4}}|(?i:{'|'.join(COUNTS)})"
 #: What shows that the letter before `flat` or `sharp` is a note: `a flat piano` is an article.
 _NOTE_FOLLOWS = r"(?=\s*(?:$|[,;.:|)>-]|\d|(?:major|minor|maj|min|dim|aug|sus)|(?:to|and|then|on|followed)\b|[A-G](?![a-z]{2})))"
-_ACCIDENTAL = re.compile(rf"(?<![\w#])(?:([B-G])(?:\s+|-)?(?i:(sharp|flat))(?!\w)|([A-Ga-g])(?:\s+|-)?(?i:(sharp|flat|natural))(?!\w){_NOTE_FOLLOWS})")
+_ACCIDENTAL = re.compile(rf"(?<![\w#])(?:([B-H])(?:\s+|-)?(?i:(sharp|flat))(?!\w)|([A-Ga-g])(?:\s+|-)?(?i:(sharp|flat|natural))(?!\w){_NOTE_FOLLOWS})")
 _DEGREE = re.compile(r"\b(flat|sharp)(?:\s+|-)(five|fifth|nine|ninth|5|9|11|13)(?:th)?\b", re.IGNORECASE)
-_HYPHEN = re.compile(r"\b([A-Ga-g](?:#|b)?)[-_](?=(?:major|minor|maj|min|dim|aug)(?![a-z]))", re.IGNORECASE)
+_HYPHEN = re.compile(r"\b([A-Ha-g](?:#|b)?)[-_](?=(?:major|minor|maj|min|dim|aug)(?![a-z]))", re.IGNORECASE)
 _PARTS = "verse|chorus|refrain|bridge|intro|outro|coda|hook|prechorus|pre-chorus"
 #: What is said beside the chords, by what it is.
 ASIDES = {

@@ -33,7 +33,7 @@ QUALITY = {"major": "maj", "minor": "min", "mi": "min", "diminished": "dim", "au
            "power": "5", "half": "h", "half-diminished": "hdim", "second": "2", "2nd": "2", "fourth": "4", "4th": "4", "sixth": "6", "6th": "6", "seventh": "7",
            "7th": "7", "ninth": "9", "9th": "9", "eleventh": "11", "11th": "11", "thirteenth": "13", "13th": "13", "M": "maj", "M7": "maj7", "M9": "maj9",
            "dur": "-Dur", "moll": "-Moll",
-           **{word: word for word in "maj min m dim aug sus add sus2 sus4 7sus4 maj7 min7 m7 dim7 maj9 min9 add9 6 7 9 11 13 b5 #5 b9 #9 #11 b13".split()}}
+           **{word: word for word in "maj min m dim aug sus add sus2 sus4 7sus4 maj7 min7 m7 dim7 maj9 min9 add9 2 4 5 6 7 9 11 13 b5 #5 b9 #9 #11 b13".split()}}
 _ALTERATION = re.compile(r"\s*(?:(?:b|#|add|no|omit|sus|maj)?\d{1,2}|[\s,])+\s*")
 #: `piano:C`, `C*4` and `2xC` in one word.
 _GLUED = re.compile(r"([A-Za-z-]{3,})[:=/](.+)|(.+?)[x×*](\d{1,4}),?|(\d{1,4})[x×](.+)")
@@ -59,7 +59,11 @@ def tokens(text: str) -> list[Token]:
 
 def _without_blanks_in_chords(text: str) -> str:
     """`C7 (b9, #11)` is one word, `(C G)x2` two."""
-    text = re.sub(r"(?<=\S)\s*\(([^()]*)\)", lambda match: f"({''.join(match[1].split())})" if _ALTERATION.fullmatch(match[1]) else match[0], text)
+    def joined(match: re.Match[str]) -> str:
+        is_altered = _ALTERATION.fullmatch(match[2]) and harmony(match[1].lstrip("([{|"))
+        return f"{match[1]}({''.join(match[2].split())})" if is_altered else match[0]
+
+    text = re.sub(r"(\S*[^\s(])\s*\(([^()]*)\)", joined, text)
     return re.sub(r"\)(?=[x×*]\s?\d)", ") ", text)
 
 
@@ -91,10 +95,11 @@ def _next(words: list[str], marks: list[Token]) -> tuple[int, list[Token]]:
 def _joined(words: list[str]) -> Token | None:
     """One chord said in several words, such as `C major 7` or `C over E`; None where it is none."""
     root, *rest, last = words
-    if not re.fullmatch(rf"{NOTE}(?:\d|m|maj|min)*|{SMALL_NOTE}", root):
+    if not re.fullmatch(rf"{NOTE}(?:\d|m|maj|min)*|H[#b]?|{SMALL_NOTE}", root):
         return None
     name = _name(root.capitalize() if root[0].islower() else root, [*rest, last.rstrip(",;:.!?")])
-    if not name or not (named(name) or name.endswith(("-Dur", "-Moll"))):
+    is_foreign = name and (name.endswith(("-Dur", "-Moll")) or (name[0] == "H" and named(f"B{name[1:]}")))
+    if not name or not (named(name) or is_foreign):
         return None
     kind: Kind = "small" if root[0].islower() else "chords" if named(name) else "word"
     return Token(kind, " ".join(words).rstrip(",;:.!?") if kind == "small" else name, ((name,),), note=":" if last[-1] == ":" else "", ends=last[-1] in ".!?")
@@ -121,10 +126,10 @@ def _word(word: str) -> list[Token]:
     """The tokens of one word."""
     if glued := _unglued(word):
         return glued
-    for core in dict.fromkeys((word, word.rstrip(",;:!?"), word.strip("*•,;:!?."), word.strip("-*•,;:!?.>"))):
+    for core in dict.fromkeys((word, word.rstrip(",;:!?"), word.strip("*•,;:!?."), word.strip("-*•,;:!?.>&(\\"))):
         if core and (found := harmony(core)):
             return [replace(found, note=":" if word.endswith(":") else ""), *_comma(word)]
-    core = re.sub(r"^[,;:!?]+|[,;:!?]+\.*$", "", word) if word.strip(",;:!?.") else ""
+    core = re.sub(r"^[,;:!?]+|[,;:!?]+\.*$|\.{2,}$", "", word) if word.strip(",;:!?.") else ""
     if not core or (word.endswith(":") and core.lower() in LABELS) or re.fullmatch(r"[-=]*>+|[-–—→➔➜⇒·•*~+&>…_]+", core):
         return [Token("comma", word)]
     kind: Kind = "by" if core.lower() in BY else "joint" if core.lower() in JOINTS else "word"
@@ -138,7 +143,7 @@ def _unglued(word: str) -> list[Token]:
     if not match:
         return []
     name, named_, repeated, times, number, again = match.groups()
-    if name and harmony(named_) and not harmony(word):
+    if name and harmony(named_) and not harmony(word) and not _small(word):
         return [Token("word", name, note=":"), *_word(named_)]
     if repeated and harmony(repeated):
         return [*_word(repeated), Token("times", word, number=int(times))]
@@ -189,7 +194,7 @@ def _small(word: str) -> Token | None:
     """A word that would be harmony with capital letters."""
     if not re.match(r"[a-g](?![a-z]{3})", word) and not re.match(r"[a-g][#b]?:?(?:maj|min|dim|aug|sus|add)", word):
         return None
-    names = re.sub(r"(?<![a-z(#0-9])([a-g])", lambda match: match[1].upper(), word)
+    names = re.sub(r"(?:^|(?<=[-,>→|])|(?<=/)(?!.\d))[a-g]", lambda match: match[0].upper(), word)
     found = harmony(names)
     return replace(found, kind="small", text=word) if found and found.kind == "chords" else None
 
