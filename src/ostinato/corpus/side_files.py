@@ -97,7 +97,7 @@ def read_chords(path: Path, duration: float) -> tuple[list[Label], list[str]] | 
     if path.suffix.lower() == ".jams":
         entries = JamsFile(path).chords()
         return labels_of(entries, duration) if entries else None
-    if path.suffix.lower() in TABLES and read_table(path).timed < TIMED:
+    if path.suffix.lower() in TABLES and (table := read_table(path)).timed < TIMED and not table.columns:
         return None
     return labels_of(chord_entries(path), duration)
 
