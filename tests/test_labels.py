@@ -172,6 +172,12 @@ def test_a_heading_makes_a_table_of_chords_whatever_column_comes_first(tmp_path)
     assert row["lab"] == str(tmp_path / "song.csv") and not problems
 
 
+@pytest.mark.parametrize("suffix", [".LAB", ".Lab"])
+def test_suffixes_of_labels_are_found_in_capitals(tmp_path, suffix):
+    (tmp_path / f"song{suffix}").write_text("0 12 C\n12 24 G\n")
+    assert side_files(tmp_path / "song.wav", SONG_SECONDS)[0]["lab"] == str(tmp_path / f"song{suffix}")
+
+
 def test_side_files_are_found_named_and_their_content_is_in_the_table(tmp_path):
     song = tmp_path / "song.mp3"
     assert side_files(song, SONG_SECONDS) == ({"lab": None, "tags": {}}, [])

@@ -53,7 +53,7 @@ class Given:
 
 def beside(recording: Path) -> list[Path]:
     """The side files of a recording that are there, in the order of SUFFIXES."""
-    named = (recording.with_suffix(ending) for suffix in SUFFIXES for ending in (suffix, suffix.upper()))
+    named = (recording.with_suffix(ending) for suffix in SUFFIXES for ending in (suffix, suffix.upper(), suffix.title()))
     return [path for path in named if path.is_file()]
 
 
