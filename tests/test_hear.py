@@ -2,6 +2,9 @@
 
 import csv
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,3 +140,10 @@ CHORDLESS = {"noise": np.random.default_rng(0).normal(0, 0.1, 8 * RATE), "talk":
 def test_sounds_without_a_chord_are_called_none(ear, sound):
     heard = hear(CHORDLESS[sound].astype(np.float32), RATE, PARAMS.listen, want_form=False, ear=ear)
     assert [chord.harte for _, _, chord in heard.chords] == ["N"]
+
+
+def test_a_process_that_is_ended_while_it_ends_says_nothing():
+    code = ("import atexit, os\nfrom music import PARAMS\nfrom ostinato.listen.hear_stage import _begin\n"
+            "atexit.register(os.kill, os.getpid(), 15)\n_begin(PARAMS.listen, False)\n")
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

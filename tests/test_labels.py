@@ -94,6 +94,8 @@ def labelled(tmp_path, text: str | bytes, seconds: float = SONG_SECONDS) -> tupl
     ("0:00 C\n0:12.5 Bb\n", "C:maj:12.5 Bb:maj:24"),
     ("0 2 C\r\n2 24 G\r\n".encode("utf-16"), "C:maj:2 G:maj:24"),
     ("0 12 C:maj 0.93\n12 24 G:maj 0.8\n", "C:maj:12 G:maj:24"),
+    ("0 6 C 7\n6 12 A minor verse\n12 18 B flat major 0.9\n18 24 G 1\n", "C:maj:6 A:min:12 Bb:maj:18 G:maj:24"),
+    ("0\t12\tC\t5\n12\t24\tAm\t9\n", "C:maj:12 A:min:24"),
     ("-0.01 5 C\n5.03 23.97 G\n", "C:maj:5.03 G:maj:24"),
     ("0.3 2 C\n2 12 X\n12 20 N\n20 24 C:(1,4)\n", "X:0.3 C:maj:2 X:12 N:20 X:24"),
 ])
@@ -162,6 +164,18 @@ def write_jams(path, *annotations: jams.Annotation) -> None:
 WALTZ = annotation("beat", [(0.5 * k, 0.0, float(k % 3 + 1)) for k in range(48)])
 HARTE = annotation("chord_harte", [(0, 12, "C:maj(9)"), (12, 12, "G:7")])
 KEYS = annotation("key_mode", [(0, 12, "C:lydian"), (12, 12, "E:minor")])
+
+
+def test_a_heading_makes_a_table_of_chords_whatever_column_comes_first(tmp_path):
+    (tmp_path / "song.csv").write_text("chord,start,end\nC,0,12\nG,12,24\n")
+    row, problems = side_files(tmp_path / "song.wav", SONG_SECONDS)
+    assert row["lab"] == str(tmp_path / "song.csv") and not problems
+
+
+@pytest.mark.parametrize("suffix", [".LAB", ".Lab"])
+def test_suffixes_of_labels_are_found_in_capitals(tmp_path, suffix):
+    (tmp_path / f"song{suffix}").write_text("0 12 C\n12 24 G\n")
+    assert side_files(tmp_path / "song.wav", SONG_SECONDS)[0]["lab"] == str(tmp_path / f"song{suffix}")
 
 
 def test_side_files_are_found_named_and_their_content_is_in_the_table(tmp_path):

@@ -23,7 +23,7 @@ from test_corpus import CORPUS, RATE, check, tone
 from ostinato.cli import main
 from ostinato.corpus.guarded import guarded_map
 from ostinato.corpus.levels import Levels
-from ostinato.corpus.recordings import decode, read, stream
+from ostinato.corpus.recordings import RecordingError, decode, read, stream
 
 SECONDS = 8.0
 #: File name -> codec and container by FFmpeg's names.
@@ -180,6 +180,41 @@ def test_a_folder_is_searched_to_its_last_corner(tmp_path):
     assert sorted(os.fsencode(Path(song["path"]).name) for song in songs) == [b"a.wav", b"b.wav", b"e \xff.wav"]
     assert aside == {"c.wav": "hidden", "d.bak": "unknown_suffix", "loop": "link", "gone.mp3": "link", "pipe.wav": "unreadable", "list.m4a": "unreadable",
                      "e \udcff.wav": "used_name"}
+
+
+#: What is called a recording and is none, and what is said of it.
+NO_RECORDINGS = {"pointer.flac": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1234\n", "empty"), "picture.mp3": (None, "empty"),
+                 "list.aac": (b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\na.mp3\n#EXT-X-ENDLIST\n", "unreadable"),
+                 "more.mp3": (b"ffconcat version 1.0\nfile 'a.wav'\n", "unreadable")}
+
+
+@pytest.mark.parametrize("name", NO_RECORDINGS)
+def test_what_is_no_recording_is_said_to_be_none_and_names_no_other(name, tmp_path):
+    data, reason = NO_RECORDINGS[name]
+    (tmp_path / name).write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF" + np.random.default_rng(1).bytes(100_000) if data is None else data)
+    soundfile.write(tmp_path / "a.wav", tone(SECONDS), RATE)
+    with pytest.raises(RecordingError) as told:
+        decode(tmp_path / name)
+    assert told.value.reason == reason
+
+
+def test_a_stream_whose_beginning_shows_no_rate_is_decoded(tmp_path):
+    with av.open(tmp_path / "film.ts", "w", format="mpegts") as out:  # all pictures stand before all sound, as no probe looks ahead
+        film, sound = out.add_stream("mpeg2video", rate=5), out.add_stream("mp2", rate=44100, layout="mono")
+        film.width = film.height = 64
+        film.pix_fmt = "yuv420p"
+        for count in range(120):
+            out.mux(film.encode(av.VideoFrame.from_ndarray(np.full((64, 64, 3), count, np.uint8), "rgb24").reformat(format="yuv420p")))
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 24 * 44100), np.int16), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 44100, 0, Fraction(1, 44100)
+        out.mux([*film.encode(None), *sound.encode(frame), *sound.encode(None)])
+    assert decode(tmp_path / "film.ts").duration == pytest.approx(24, abs=0.1)
+
+
+def test_bytes_that_are_no_samples_are_not_taken_for_loud_ones(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.append(tone(SECONDS)[:, 0], np.float32(1e30)), RATE, subtype="FLOAT")
+    with pytest.raises(RecordingError, match="1e[+]30 times full scale"):
+        decode(tmp_path / "a.wav")
 
 
 def misbehave(item: int) -> int:

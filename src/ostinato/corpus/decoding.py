@@ -32,6 +32,7 @@ EXACT_ALONE = {"matroska", "flv", "avi"}
 FULL_SCALE = {np.dtype("int16"): 2.0**15, np.dtype("int32"): 2.0**31, np.dtype("int64"): 2.0**63}
 #: FFmpeg reads playlists too, and what they name; a recording names nothing.
 OPTIONS = {"protocol_whitelist": "file"}
+PLAYLISTS = {"hls", "concat", "dash", "imf"}
 #: For a wav whose header counts less sound than there is.
 TO_THE_END = {"ignore_length": "1"}
 
@@ -105,9 +106,13 @@ class Decoding:
 
         try:
             with self._open(place) as container:
+                if container.format.name in PLAYLISTS:
+                    raise ValueError(f"a playlist, {container.format.name}, which names other files")
                 if not container.streams.audio:
                     raise NoSound
-                yield from self._frames(container, container.streams.best("audio"), place[1] if place else os.path.getsize(self.path))
+                # none is the best where the beginning of a file does not show rate and channels
+                best = container.streams.best("audio") or container.streams.audio[0]
+                yield from self._frames(container, best, place[1] if place else os.path.getsize(self.path))
         except (av.FFmpegError, NoSound):
             if place is None or not self._sound_bytes:
                 raise

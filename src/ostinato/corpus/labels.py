@@ -89,9 +89,10 @@ def _joints(ends: list[float | None], numbers: list[tuple[float, ...]]) -> int:
 
 
 def _text(words: tuple[str, ...]) -> str:
-    """The chord among the words after the times: all of them where that makes a name (`A minor`), else the first (a comment or a confidence follows)."""
-    whole = " ".join(words)
-    return whole if len(words) < 2 or _reading(whole) else words[0]
+    """The chord among the words after the times: as many of them as make a name (`A minor`, not `A`); a comment or a number, such as the bar's, may follow."""
+    if len(words) < 2 or number(words[1]) is not None:  # `C 7` may be C in the seventh bar
+        return words[0] if words else ""
+    return next((text for count in range(len(words), 1, -1) if _reading(text := " ".join(words[:count]))), words[0])
 
 
 def _reading(text: str) -> Reading | None:

@@ -37,6 +37,8 @@ MAX_DAMAGE = 0.1
 WHOLE = {"w64", "caf", "voc"}
 #: A coder may overshoot full scale by so much (ratio) before it is worth a line: 1 dB.
 OVERSHOOT = 1.122
+#: No sound reaches so many times full scale, were it integers of 32 bits taken for floats: bytes that are no samples do.
+LOUDEST = 2.0**32
 
 
 class RecordingError(UserError):
@@ -128,6 +130,8 @@ def decode(path: Path | str, max_damage: float = MAX_DAMAGE) -> Decoded:
     for block in _blocks(decoding):
         if not np.isfinite(block).all():
             raise RecordingError("not_finite", f"NaN or infinity after {meter.frames / decoding.sample_rate:.1f} s")
+        if (peak := np.abs(block).max(initial=0.0)) > LOUDEST:
+            raise RecordingError("not_finite", f"{peak:.3g} times full scale after {meter.frames / decoding.sample_rate:.1f} s")
         meter.add(block, decoding.sample_rate)
     if not meter.frames:
         raise RecordingError("empty", "a header, but no sound" + (f": none of {decoding.broken} packets can be decoded" if decoding.broken else ""))
@@ -146,7 +150,7 @@ def _blocks(decoding: Decoding) -> Iterator[np.ndarray]:
         yield from decoding.blocks()
     except NoSound:
         raise RecordingError("no_sound", f"a {decoding.container or 'file'} without a stream of sound") from None
-    except (OSError, ValueError, ArithmeticError, RuntimeError, LookupError, AssertionError, TypeError) as error:  # FFmpegError is among them
+    except Exception as error:
         log = getattr(error, "log", None)  # of an FFmpegError: level, part of FFmpeg, what it said last
         said = [getattr(error, "strerror", None) or str(error) or type(error).__name__, *([log[2]] if log else [])]
         raise RecordingError("unreadable", f"FFmpeg cannot read it as sound ({' '.join('; '.join(said).split())})") from None

@@ -53,7 +53,7 @@ class Given:
 
 def beside(recording: Path) -> list[Path]:
     """The side files of a recording that are there, in the order of SUFFIXES."""
-    named = (recording.with_suffix(ending) for suffix in SUFFIXES for ending in (suffix, suffix.upper()))
+    named = (recording.with_suffix(ending) for suffix in SUFFIXES for ending in (suffix, suffix.upper(), suffix.title()))
     return [path for path in named if path.is_file()]
 
 
@@ -97,7 +97,7 @@ def read_chords(path: Path, duration: float) -> tuple[list[Label], list[str]] | 
     if path.suffix.lower() == ".jams":
         entries = JamsFile(path).chords()
         return labels_of(entries, duration) if entries else None
-    if path.suffix.lower() in TABLES and read_table(path).timed < TIMED:
+    if path.suffix.lower() in TABLES and (table := read_table(path)).timed < TIMED and not table.columns:
         return None
     return labels_of(chord_entries(path), duration)
 

@@ -8,6 +8,7 @@ that holds all recordings asked for. A file that is there already is kept: a `.l
 from __future__ import annotations
 
 import argparse
+import atexit
 import os
 import signal
 import sys
@@ -183,6 +184,7 @@ def _begin(params: Listen, others: bool) -> None:
     if others:
         hear(np.random.default_rng(0).normal(0, 0.1, 4 * frames.RATE).astype(np.float32), frames.RATE, params)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    atexit.register(signal.signal, signal.SIGTERM, signal.SIG_IGN)  # a process that ends anyway is ended without a word
 
 
 def attempt(song: Song, params: Listen, outputs: dict[str, Path], force: bool) -> Result:
