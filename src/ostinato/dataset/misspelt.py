@@ -28,7 +28,11 @@ _CHORDLIKE = tuple(map(re.compile, (
     r"(?=.*(?:maj|min|dim|aug|sus|add|omit|alt|\d.*\d|[#b]\d|[Δø°+]))(?![A-G]-?\d+$)"
     r"[A-G][#b]*(?:maj|min|dim|aug|sus|add|omit|no|alt|dom|m|M|[#b]|\d|[()/,^Δø°o+-])+",
     r"[A-H][#b]*(?:maj|min|dim|aug|sus|add)\S*\d\S*",
+    r"[A-H](?=[#b]*(?:#b|b#))[#b]+(?:m|maj|min)?\d*",
 )))
+#: What harmony calls by name, and the numeral that has the same notes but for the spelling: the Neapolitan sixth, the augmented sixths, the cadential six-four.
+SIXTHS = {"N": "bII6", "I": "bVI7", "F": "bVI7", "G": "bVI7", "C": "I64"}
+_SIXTH = re.compile(r"N6|It\+?6|Fr\+?(?:43|6)|Ger?\+?(?:65|6)|Cad64")
 Instead = dict[int, list[tuple[str, ...]]]
 
 
@@ -77,6 +81,8 @@ def _strong(word: str) -> list[str]:
         return [_german(german[1], german[2] or "", german[3].lower())]
     if re.fullmatch(r"[#b]*(?:VII|VI|IV|V|III|II|vii|iii|ii|iv|vi)(?:[/\d°ø+]|o\d).*", word):
         return [re.match(r"[#b]*[IViv]+", word)[0]]
+    if sixth := _SIXTH.fullmatch(word):
+        return [SIXTHS[sixth[0][0]]]
     if any(pattern.fullmatch(word) for pattern in _CHORDLIKE):
         return _repaired(word)
     if re.fullmatch(r"[A-G][#b]*(?:m|maj|min|7)?[%$@^*_=|<>~]+.*", word):
@@ -112,10 +118,14 @@ def _weak(word: str) -> list[str]:
         return [_german(word[0], german[1][1:], "dur").removesuffix("maj") + (german[2] or "").replace("dur", "maj")]
     if re.fullmatch(r"H[#b]?(?:m|7|dim)?\d?", word):
         return _repaired(word)
-    if match := re.fullmatch(r"([A-G][#b]*)-?(?:[02348]|\d\d)x?|/([A-G])", word):
+    if match := re.fullmatch(r"([A-G][#b]*)-?(?:[02348]|\d{2,4})x?|/([A-G])", word):
         return [match[1] or match[2]]
     if re.fullmatch(r"[A-G][#b]*m?(?:6|7|9|11|13)[a-z#b]{1,3}\d{0,2}", word):
         return _repaired(word)
+    if re.fullmatch(r"[A-G][#b]*mm+\d?", word):
+        return _repaired(word)
+    if counted := re.fullmatch(r"\d{1,2}(?!D$)([A-G][#b]?(?:m|7|m7)?)", word):
+        return [counted[1]]
     if re.fullmatch(r"[A-G]{3,}", word):
         return list(word)
     match = re.fullmatch(r"([A-H][#b]*)([a-z]{3,6}\d?)", word)
