@@ -183,7 +183,7 @@ def test_a_folder_is_searched_to_its_last_corner(tmp_path):
 
 
 #: What is called a recording and is none, and what is said of it.
-NO_RECORDINGS = {"pointer.flac": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1234\n", "empty"), "picture.mp3": (None, "empty"),
+NO_RECORDINGS = {"pointer.flac": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1234\n", "unreadable"), "picture.mp3": (None, "unreadable"),
                  "list.aac": (b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\na.mp3\n#EXT-X-ENDLIST\n", "unreadable"),
                  "more.mp3": (b"ffconcat version 1.0\nfile 'a.wav'\n", "unreadable")}
 

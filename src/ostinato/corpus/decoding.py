@@ -46,8 +46,8 @@ class Decoding:
     """A recording while it is decoded and after. All but `container` and `codec` is complete when `blocks` has ended.
 
     `sample_rate` (Hz) and `channels` are those of the first sound, `frames` counts at that rate; `streams` of sound are in the file, the best is decoded;
-    `promised` is the container's exact length (s) or None; `broken` packets were refused, the first loss was after `first_loss` s; `unfinished` says that the
-    file ends within a packet; `changes` says in words where rate or channels change.
+    `announced` says that the container gives it a rate; `promised` is the container's exact length (s) or None; `broken` packets were refused, the first loss
+    was after `first_loss` s; `unfinished` says that the file ends within a packet; `changes` says in words where rate or channels change.
     """
 
     path: Path
@@ -59,6 +59,7 @@ class Decoding:
     channels: int = 0
     frames: int = 0
     promised: float | None = None
+    announced: bool = False
     broken: int = 0
     first_loss: float = 0.0
     unfinished: bool = False
@@ -129,6 +130,7 @@ class Decoding:
     def _about(self, container: Any, stream: Any) -> None:
         codec = stream.codec_context.codec
         self.container, self.codec, self.lossless, self.streams = container.format.name, codec.canonical_name, codec.lossless, len(container.streams.audio)
+        self.announced = bool(stream.codec_context.sample_rate)
         self.promised, self._identity = _promised(container, stream), identity_of(codec)
 
     def _frames(self, container: Any, stream: Any, end: int) -> Iterator[Any]:

@@ -136,7 +136,9 @@ def decode(path: Path | str, max_damage: float = MAX_DAMAGE) -> Decoded:
             raise RecordingError("not_finite", f"{peak:.3g} times full scale after {meter.frames / decoding.sample_rate:.1f} s")
         meter.add(block, decoding.sample_rate)
     if not meter.frames:
-        raise RecordingError("empty", "a header, but no sound" + (f": none of {decoding.broken} packets can be decoded" if decoding.broken else ""))
+        if decoding.broken or not decoding.announced:
+            raise RecordingError("unreadable", f"nothing in it that FFmpeg can decode ({decoding.broken} packets refused)")
+        raise RecordingError("empty", "a header, but no sound")
     remarks = [*_losses(decoding, max_damage), *_odd_levels(meter, decoding), *(("used_changes", change) for change in decoding.changes)]
     if decoding.streams > 1:
         remarks.append(("used_one_stream", f"{decoding.streams} streams of sound in it, one is used"))
