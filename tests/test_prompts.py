@@ -82,6 +82,11 @@ READ = {
     "i viio VII in a minor": " | A:min | G#:dim | G:maj", "Ⅰ Ⅴ ⅵ Ⅳ": " | C:maj | G:maj | A:min | F:maj",
     # English among them
     "I love piano C G": "I love piano | C:maj | G:maj", "i want a piano C": "i want a piano | C:maj", "C G Am F in C major": " | C:maj | G:maj | A:min | F:maj",
+    # by those who come with fresh eyes
+    "piano C⟶G↔Am F": "piano | C:maj | G:maj | A:min | F:maj", "piano C&G&Am F": "piano | C:maj | G:maj | A:min | F:maj",
+    "guitar С G Ам В7": "guitar | C:maj | G:maj | A:min | B:7",  # Cyrillic but for the G
+    "piano C.minor G—major": "piano | C:min | G:maj", "C minor7, F half-dim, G dominant seven": " | C:min7 | F:hdim7 | G:7",
+    "C 4 beats, 2 beats of G (2 beats)": " | C:maj | G:maj", "piano C at 90 beats per minute": "piano | C:maj", "lo-fi beats C": "lo-fi beats | C:maj",
     "piano 120 bpm C in 3/4": "piano | C:maj", "piano C for 10 seconds": "piano | C:maj", "piano in C to G": "piano | C:maj | G:maj",
 }
 #: What is typed -> what it is told to write instead, each of which can be read.
@@ -100,6 +105,8 @@ REFUSED = {
     "piano in C Am F": ["piano C Am F", "piano: Am F"],
     "G: C D": ["Gmaj C D", "piano: C D"], "C / G": ["C/G", "C G"], "C G x2": ["C G G", "C G C G"], "C G for 4 bars": ["C G C G", "C C G G"],
     "1 5 6 4 in G": ["I V vi IV in G"],
+    "piano C#b G": ["piano C G"], "Cmaj77": ["Cmaj7"], "piano C777 G": ["piano C G"], "piano Cmm": ["piano Cm7"], "piano 2C 2G Am": ["piano C G Am"],
+    "N6 V i": ["bII6 V i"], "Ger65 V": ["bVI7 V"], "piano It6 V": ["piano bVI7 V"], "piano Cad64 V": ["piano I64 V"],
     "I IV V in D dorian": ["I IV V in D minor"], "I V in C, I V in G": ["I V I V in C"], "V/V/V": ["V"],
 }
 #: Free words, some of which might be chords elsewhere.
@@ -110,7 +117,7 @@ FREE = ["dreamy music", "80s pop track with bassy drums and synth",
         "a Hammond B3 organ and Leslie speaker", "TR-808, TB-303 and a DX7", "AC/DC style guitar", "in the style of ABBA", "rap by Eminem",
         "Earth, Wind & Fire style funk",
         "drum and bass beat", "modern R and B", "C-64 chiptune", "G-funk", "e-bow", "120 bpm", "in 3/4", "sad song in a minor key", "4/4 100bpm 320kbps",
-        "la vie en rose", "Hmm, Hal"]
+        "la vie en rose", "Hmm, Hal", "a game in 3D"]
 
 
 @pytest.mark.parametrize("text", READ)
@@ -146,6 +153,7 @@ def test_what_has_no_chord_is_told_the_nearest_that_has():
     ("I V", ["no key is named: the numerals are read in C major"]),
     ("i V13", ["no key is named: the numerals are read in C minor", "V13 (G13) is reduced to G:9"]), ("I V in G", []),
     ("C G in C major", ["`in C major` (a key) is not used"]),
+    ("C 4 beats, G", ["`4 beats` (a length in beats; give bars) is not used"]),
     ("piano C G at 90 bpm in 3/4 for 10 seconds", ["`at 90 bpm` (a tempo) is not used", "`in 3/4` (a metre) is not used",
     "`for 10 seconds` (a length; give --seconds) is not used"]),
 ])

@@ -94,7 +94,7 @@ LYING = {
     "vbr_no_xing.mp3": lambda: (without_xing(encoded("MP3", bitrate_mode="VARIABLE")), 8.0),
     "two_joined.mp3": lambda: (encoded("MP3") + encoded("MP3", 1), 16.0), "chained.ogg": lambda: (encoded("OGG") + encoded("OGG", 1), 16.0),
     "three.opus": lambda: (opus(0) + opus(1) + opus(2), 24.0), "other_rate.ogg": lambda: (encoded("OGG") + encoded("OGG", 1, 2 * RATE), 12.0),
-    "a flac called.mp3": lambda: (encoded("FLAC"), 8.0),
+    "joined.wav": lambda: (encoded("WAV") + encoded("WAV", 1, 2 * RATE), 12.0), "a flac called.mp3": lambda: (encoded("FLAC"), 8.0),
 }
 
 
@@ -198,17 +198,34 @@ def test_what_is_no_recording_is_said_to_be_none_and_names_no_other(name, tmp_pa
     assert told.value.reason == reason
 
 
-def test_a_stream_whose_beginning_shows_no_rate_is_decoded(tmp_path):
-    with av.open(tmp_path / "film.ts", "w", format="mpegts") as out:  # all pictures stand before all sound, as no probe looks ahead
-        film, sound = out.add_stream("mpeg2video", rate=5), out.add_stream("mp2", rate=44100, layout="mono")
-        film.width = film.height = 64
-        film.pix_fmt = "yuv420p"
-        for count in range(120):
-            out.mux(film.encode(av.VideoFrame.from_ndarray(np.full((64, 64, 3), count, np.uint8), "rgb24").reformat(format="yuv420p")))
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 24 * 44100), np.int16), format="s16", layout="mono")
+def film(container: str) -> bytes:
+    """Twenty-four seconds of pictures, and of sound behind them all where the container does not mix them."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as out:
+        pictures, sound = out.add_stream("mpeg2video", rate=5), out.add_stream("mp2", rate=44100, layout="mono")
+        pictures.width = pictures.height = 64
+        pictures.pix_fmt = "yuv420p"
+        frame = av.AudioFrame.from_ndarray((8000 * tone(24)).astype(np.int16).reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = 44100, 0, Fraction(1, 44100)
-        out.mux([*film.encode(None), *sound.encode(frame), *sound.encode(None)])
-    assert decode(tmp_path / "film.ts").duration == pytest.approx(24, abs=0.1)
+        for count in range(120):
+            out.mux(pictures.encode(av.VideoFrame.from_ndarray(np.full((64, 64, 3), count, np.uint8), "rgb24").reformat(format="yuv420p")))
+        out.mux([*pictures.encode(None), *sound.encode(frame), *sound.encode(None)])
+    return file.getvalue()
+
+
+def test_a_stream_whose_beginning_shows_no_rate_is_decoded(tmp_path):
+    (tmp_path / "film.ts").write_bytes(film("mpegts"))  # all pictures stand before all sound, as no probe looks ahead
+    assert decode(tmp_path / "film.ts").duration == pytest.approx(12, abs=0.1)
+
+
+@pytest.mark.parametrize("name, container", [("film.avi", "avi"), ("film.mkv", "matroska")])
+def test_a_film_that_is_cut_off_is_known_by_its_size(name, container, tmp_path):
+    whole = film(container)
+    (tmp_path / name).write_bytes(whole)
+    assert decode(tmp_path / name).duration == pytest.approx(12, abs=0.1) and not decode(tmp_path / name).remarks
+    (tmp_path / name).write_bytes(whole[: len(whole) * 3 // 4])
+    with pytest.raises(RecordingError, match="truncated: 2.% of the file are missing at its end"):
+        decode(tmp_path / name)
 
 
 def test_bytes_that_are_no_samples_are_not_taken_for_loud_ones(tmp_path):

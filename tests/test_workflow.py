@@ -214,6 +214,7 @@ def test_a_home_that_cannot_be_written_is_met_with_a_cache_in_the_project(projec
 
     cache = str(folder / ".cache")
     assert places(Path("/dev/null"), folder) == [cache, f"{cache}/matplotlib", f"{cache}/ostinato/librosa-{platform.node()}"]
+    assert places(Path("/proc/home"), folder)[0] == cache  # root may write there by its permissions, and cannot
     (tmp_path / "home").mkdir()
     assert places(tmp_path / "home", folder) == ["-", "-", str(tmp_path / f"home/.cache/ostinato/librosa-{platform.node()}")]
     assert not any((tmp_path / "home").iterdir())

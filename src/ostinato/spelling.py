@@ -26,7 +26,7 @@ WORD = re.compile("|".join(f"({words})" for words in WORDS), re.I)
 HEAD = re.compile(rf"(?P<minor>m|-(?![2-5]))?(?P<sign>[oø]|(?<![m-])\+(?![2-5]))?(?:\((?=[M^]))?(?P<major>[M^])?"
                   rf"(?P<number>69|6|7|9|11|13|5(?=[({ADD}]))?(?P<french>M(?!\d))?")
 TAIL = re.compile(rf"(?P<sus>{SUS})(?P<to>24|42|2|4)?(?P<with>7|9|11|13)?|{OMIT}[#b]*(?P<omitted>\d+)(?:th|rd|nd)?|(?P<altered>{ALTERED})|(?P<major>[M^]7)"
-                  rf"|(?P<added>{ADD})?(?P<accidental>[#b+-]?)(?P<degree>10|11|13|6|7|9|(?<=[{ADD}(,#b+-])[2345])|(?P<sharp>\+)$")
+                  rf"|(?P<added>{ADD})?(?P<accidental>[#b+-]?)(?P<degree>10|11|13|(?<!6)6|(?<!7)7|(?<!9)9|(?<=[{ADD}(,#b+-])[2345])|(?P<sharp>\+)$")
 #: Harte's shorthands and their degrees.
 SHORTHANDS = {name: degrees.split() for name, degrees in {
     "maj": "1 3 5", "min": "1 b3 5", "dim": "1 b3 b5", "aug": "1 3 #5", "sus4": "1 4 5", "sus2": "1 2 5", "5": "1 5", "7": "1 3 5 b7", "maj7": "1 3 5 7",

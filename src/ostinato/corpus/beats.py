@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ostinato.corpus.labels import FEWEST_COVERED, refuse_beyond, shown, unit
-from ostinato.corpus.tables import read_table
+from ostinato.corpus.timed_tables import read_timed_table
 from ostinato.files import UserError
 
 #: More beats make no bar: such numbers count beats from the beginning.
@@ -46,7 +46,7 @@ class BeatEntry:
 
 def beat_entries(path: Path | str) -> list[BeatEntry]:
     """The beats of a text file. Raises UserError where it is no text."""
-    rows = ((row, (*row.numbers, None, None)) for row in read_table(path).rows)
+    rows = ((row, (*row.numbers, None, None)) for row in read_timed_table(path).rows)
     return [BeatEntry(f"line {row.line}", numbers[0], numbers[1], row.raw) for row, numbers in rows]
 
 

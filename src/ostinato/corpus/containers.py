@@ -18,6 +18,8 @@ UNKNOWN_LENGTH = 0x7FFFF000
 RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 #: How much of an mp3 is searched for its first frame, and of an ogg for its last page (bytes): a page has 65,307 at most.
 SEARCHED = 1 << 17
+#: What the body of a matroska begins with.
+SEGMENT = b"\x18\x53\x80\x67"
 #: Bytes of an ogg page before its table of segments.
 OGG_HEADER = 27
 
@@ -27,6 +29,22 @@ def missing_wav(path: Path | str) -> int:
     with Path(path).open("rb") as stream:
         found = _data_chunk(stream)
         return max(0, found[0] + found[1] - os.path.getsize(path)) if found and 0 < found[1] < UNKNOWN_LENGTH else 0
+
+
+def missing_share(path: Path | str) -> float:
+    """The share of an avi or a matroska (mkv, webm) that is missing by the size it gives itself; 0 where it gives none. Films may outlast their sound."""
+    size = os.path.getsize(path)
+    with Path(path).open("rb") as stream:
+        head = stream.read(SEARCHED)
+    promised = 0
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        promised = 8 + struct.unpack("<I", head[4:8])[0]
+    elif (at := head.find(SEGMENT)) >= 0 and at + 4 < len(head):
+        # a size of EBML (RFC 8794): as many bytes as the first has leading zeros, and one; all ones say that nobody knows
+        length = 9 - head[at + 4].bit_length()
+        value = int.from_bytes(head[at + 4 : at + 4 + length], "big") & ((1 << 7 * length) - 1)
+        promised = 0 if value == (1 << 7 * length) - 1 else at + 4 + length + value
+    return max(0.0, 1 - size / promised) if promised else 0.0
 
 
 def stale_length(path: Path | str) -> bool:
@@ -76,8 +94,28 @@ def promised_mp3(path: Path | str) -> float | None:
     return int.from_bytes(data[at + 8 : at + 12], "big") * (1152 if version == 3 else 576) / RATES[version][rate]
 
 
-def ogg_links(path: Path | str) -> list[tuple[int, int]]:
-    """Where each of the streams that are chained in an ogg begins and ends, in bytes; nothing for other files. A link begins with pages marked as beginnings."""
+def links(path: Path | str) -> list[tuple[int, int]]:
+    """Where each of several recordings that were joined to one file begins and ends, in bytes; nothing where a file is one, or FFmpeg reads on by itself."""
+    found = _ogg_links(path) or _wav_links(path)
+    return found if len(found) > 1 else []
+
+
+def _wav_links(path: Path | str) -> list[tuple[int, int]]:
+    """Of wavs joined one behind another."""
+    size, starts, at = os.path.getsize(path), [], 0
+    with Path(path).open("rb") as stream:
+        while at + 12 <= size:
+            stream.seek(at)
+            head = stream.read(12)
+            if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+                break
+            starts.append(at)
+            at += 8 + struct.unpack("<I", head[4:8])[0]
+    return list(zip(starts, [*starts[1:], size]))
+
+
+def _ogg_links(path: Path | str) -> list[tuple[int, int]]:
+    """Of streams chained in an ogg: a link begins with pages marked as beginnings."""
     if os.path.getsize(path) < OGG_HEADER:
         return []
     with Path(path).open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import soxr
 
-from ostinato.corpus.containers import ogg_links, stale_length
+from ostinato.corpus.containers import links, stale_length
 from ostinato.corpus.identity import Identity, identity_of
 
 BLOCK_SECONDS = 30
@@ -91,9 +91,8 @@ class Decoding:
             NoSound: there is no stream of sound.
             av.FFmpegError: this is no container that FFmpeg knows.
         """
-        # FFmpeg gives up an ogg where a stream chained to another has another rate: each is opened by itself
-        links = ogg_links(self.path)
-        yield from self._joined(frame for link in (links if len(links) > 1 else [None]) for frame in self._link(link))
+        # FFmpeg gives up an ogg where a stream chained to another has another rate, and stops at the end of the first of joined wavs
+        yield from self._joined(frame for link in (links(self.path) or [None]) for frame in self._link(link))
 
     @property
     def fingerprint(self) -> str:

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ostinato.corpus.tables import Row, number, read_table
+from ostinato.corpus.timed_tables import Row, number, read_timed_table
 from ostinato.files import UserError
 from ostinato.theory import Chord, ChordError, Reading, read
 
@@ -55,7 +55,7 @@ def unknown(written: str = "") -> Reading:
 
 def chord_entries(path: Path | str) -> list[Entry]:
     """The chords of a text file. Raises UserError where it is no text."""
-    table = read_table(path)
+    table = read_timed_table(path)
     if table.columns:
         return [_named(row, table.columns) for row in table.rows]
     ends = _ends(table.rows)

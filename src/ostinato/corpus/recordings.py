@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from ostinato.corpus.containers import UNMARKED_END, missing_wav, ogg_end, promised_mp3
+from ostinato.corpus.containers import UNMARKED_END, missing_share, missing_wav, ogg_end, promised_mp3
 from ostinato.corpus.decoding import Decoding, NoSound
 from ostinato.corpus.folders import Aside, hidden, search
 from ostinato.corpus.levels import Levels, Meter
@@ -35,6 +35,8 @@ TRUNCATED_SECONDS = 0.5
 MAX_DAMAGE = 0.1
 #: Containers whose last packet is whole unless something is missing after it; others end anywhere when they were recorded on air.
 WHOLE = {"w64", "caf", "voc"}
+#: Containers that say how large they are.
+FILMS = {"matroska", "avi"}
 #: A coder may overshoot full scale by so much (ratio) before it is worth a line: 1 dB.
 OVERSHOOT = 1.122
 #: No sound reaches so many times full scale, were it integers of 32 bits taken for floats: bytes that are no samples do.
@@ -179,6 +181,8 @@ def _missing_end(decoding: Decoding) -> tuple[float, str]:
         return decoding.seconds * missing / held, f"{missing} bytes of sound are missing at its end"
     elif kind == "ogg" and (said := ogg_end(decoding.path)):
         return (0.0 if said == UNMARKED_END else np.inf), said
+    elif promised is None and kind.split(",")[0] in FILMS and (share := missing_share(decoding.path)):
+        return decoding.seconds * share / (1 - share), f"{share:.0%} of the file are missing at its end"
     elif kind in WHOLE and decoding.unfinished:
         return np.inf, "it ends within a packet"
     missing = max(0.0, (promised or 0.0) - decoding.seconds - decoding.lost)

@@ -18,7 +18,7 @@ import yaml
 from ostinato.corpus.beats import Beats, beat_entries, beats_of
 from ostinato.corpus.jams_labels import JamsFile
 from ostinato.corpus.labels import Label, chord_entries, cover, labels_of
-from ostinato.corpus.tables import read_table
+from ostinato.corpus.timed_tables import read_timed_table
 from ostinato.files import UserError, sha256
 from ostinato.theory import Key
 
@@ -98,7 +98,7 @@ def read_chords(path: Path, duration: float) -> tuple[list[Label], list[str]] | 
     if path.suffix.lower() == ".jams":
         entries = JamsFile(path).chords()
         return labels_of(entries, duration) if entries else None
-    if path.suffix.lower() in TABLES and (table := read_table(path)).timed < TIMED and not table.columns:
+    if path.suffix.lower() in TABLES and (table := read_timed_table(path)).timed < TIMED and not table.columns:
         return None
     return labels_of(chord_entries(path), duration)
 

@@ -29,7 +29,11 @@ _CHORDLIKE = tuple(map(re.compile, (
     r"(?=.*(?:maj|min|dim|aug|sus|add|omit|alt|\d.*\d|[#b]\d|[Δø°+]))(?![A-G]-?\d+$)"
     r"[A-G][#b]*(?:maj|min|dim|aug|sus|add|omit|no|alt|dom|m|M|[#b]|\d|[()/,^Δø°o+-])+",
     r"[A-H][#b]*(?:maj|min|dim|aug|sus|add)\S*\d\S*",
+    r"[A-H](?=[#b]*(?:#b|b#))[#b]+(?:m|maj|min)?\d*",
 )))
+#: What harmony calls by name, and the numeral that has the same notes but for the spelling: the Neapolitan sixth, the augmented sixths, the cadential six-four.
+SIXTHS = {"N": "bII6", "I": "bVI7", "F": "bVI7", "G": "bVI7", "C": "I64"}
+_SIXTH = re.compile(r"N6|It\+?6|Fr\+?(?:43|6)|Ger?\+?(?:65|6)|Cad64")
 Instead = dict[int, list[tuple[str, ...]]]
 
 
@@ -78,6 +82,8 @@ def _strong(word: str) -> list[str]:
         return [_german(german[1], german[2] or "", german[3].lower())]
     if re.fullmatch(r"[#b]*(?:VII|VI|IV|V|III|II|vii|iii|ii|iv|vi)(?:[/\d°ø+]|o\d).*", word):
         return [re.match(r"[#b]*[IViv]+", word)[0]]
+    if sixth := _SIXTH.fullmatch(word):
+        return [SIXTHS[sixth[0][0]]]
     if word[0] in "abcdefg" and word[1:2] == "#":
         word = word.capitalize()
     if word[0] == "H" and len(word) > 1 and word != "Ho" and (found := harmony(f"B{word[1:]}")):
@@ -117,10 +123,14 @@ def _weak(word: str) -> list[str]:
         return [_german(word[0], german[1][1:], "dur").removesuffix("maj") + (german[2] or "").replace("dur", "maj")]
     if re.fullmatch(r"H[#b]?(?:m|7|dim)?\d?[^\w\s]*|[a-g]b?(?:maj|min|dim|aug|sus|add)\w{0,4}", word):
         return _repaired(word.capitalize())
-    if match := re.fullmatch(r"([A-G][#b]*)-?(?:[02348]|\d\d)x?|/([A-G])|([a-g][#b]?)(?:[02348]|[^\w\s'.-]+)", word):
+    if match := re.fullmatch(r"([A-G][#b]*)-?(?:[02348]|\d{2,4})x?|/([A-G])|([a-g][#b]?)(?:[02348]|[^\w\s'.-]+)", word):
         return [(match[1] or match[2] or match[3]).capitalize()]
     if re.fullmatch(r"[A-G][#b]*m?(?:6|7|9|11|13)[a-z#b]{1,3}\d{0,2}", word):
         return _repaired(word)
+    if re.fullmatch(r"[A-G][#b]*mm+\d?", word):
+        return _repaired(word)
+    if counted := re.fullmatch(r"\d{1,2}(?!D$)([A-G][#b]?(?:m|7|m7)?)", word):
+        return [counted[1]]
     if re.fullmatch(r"[A-G]{3,}", word):
         return list(word)
     if re.fullmatch(r"(?!Dr|Ft)[B-DF-H][b-df-hj-np-tv-z]", word):

@@ -19,7 +19,9 @@ from ostinato.dataset.numerals import Tonality
 Kind = Literal["chords", "numerals", "small", "word", "joint", "comma", "by", "line", "repeat", "end", "open", "close", "hold", "again", "slash", "aside",
                "key", "times", "each", "of", "bars"]
 SIGNS = str.maketrans({"♯": "#", "♭": "b", "♮": None, "𝄪": "##", "𝄫": "bb", "∆": "Δ", "△": "Δ", "′": "'", "’": "'", "‘": "'",
-                       **dict.fromkeys("\"“”„«»‹›`", " ")})
+                       **dict.fromkeys("\"“”„«»‹›`", " "), **dict.fromkeys("⟶⟹⟷↔⇔↦⇨➙➛➝➞➡►▶", "→")})
+#: Cyrillic letters that look like those of chords, and words of them that look like one.
+CYRILLIC, CYRILLIC_CHORD = str.maketrans("АВСЕНм", "ABCEHm"), re.compile(r"(?<!\w)[АВСЕН](?:#|b)?[мm]?[679]?(?!\w)")
 COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "twelve": 12, "sixteen": 16}
 ACCIDENTALS, DEGREES = {"sharp": "#", "flat": "b", "natural": ""}, {"five": "5", "fifth": "5", "nine": "9", "ninth": "9"}
 MINORS, MAJORS = ("minor", "min", "m", "aeolian", "harmonic minor", "natural minor", "melodic minor"), ("major", "maj", "ionian")
@@ -31,16 +33,17 @@ _START, _NUMBER, _COUNT = r"(?<![^\s(])", r"\d{1,6}(?:\.\d{1,3})?", rf"\d{{1,4}}
 _NOTE_FOLLOWS = r"(?=\s*(?:$|[,;.:|)>-]|\d|(?:major|minor|maj|min|dim|aug|sus)|(?:to|and|then|on|followed)\b|[A-G](?![a-z]{2})))"
 _ACCIDENTAL = re.compile(rf"(?<![\w#])(?:([B-H])(?:\s+|-)?(?i:(sharp|flat))(?!\w)|([A-Ga-g])(?:\s+|-)?(?i:(sharp|flat|natural))(?!\w){_NOTE_FOLLOWS})")
 _DEGREE = re.compile(r"\b(flat|sharp)(?:\s+|-)(five|fifth|nine|ninth|5|9|11|13)(?:th)?\b", re.IGNORECASE)
-_HYPHEN = re.compile(r"\b([A-Ha-g](?:#|b)?)[-_](?=(?:major|minor|maj|min|dim|aug)(?![a-z]))", re.IGNORECASE)
+_HYPHEN = re.compile(r"\b([A-Ha-g](?:#|b)?)[-–—_.](?=(?:major|minor|maj|min|dim|aug)(?![a-z]))", re.IGNORECASE)
 _PARTS = "verse|chorus|refrain|bridge|intro|outro|coda|hook|prechorus|pre-chorus"
 #: What is said beside the chords, by what it is.
 ASIDES = {
     "a part of a song": re.compile(rf"\[(?:{_PARTS})[^\]]*\] | (?<!\S)(?:{_PARTS})(?:\s+\d)?\s*:", re.IGNORECASE | re.VERBOSE),
-    "a tempo": re.compile(rf"""{_START}(?:(?:at|@)\s*)?(?:a\s+)?(?:tempo\s*(?:of|[:=])?\s*)?{_NUMBER}\s*bpm\b
+    "a tempo": re.compile(rf"""{_START}(?:(?:at|@)\s*)?(?:a\s+)?(?:tempo\s*(?:of|[:=])?\s*)?{_NUMBER}\s*(?:bpm|beats\s+(?:per|a)\s+minute)\b
                                | {_START}(?:bpm|tempo|♩|q)\s*(?:of|[:=])?\s*{_NUMBER}(?![\w/])""", re.IGNORECASE | re.VERBOSE),
     "a metre": re.compile(rf"{_START}(?:in\s+)?(?:[2-79]|12)/(?:2|4|8|16)(?:\s+(?:time|metre|meter))?(?![\w/])", re.IGNORECASE),
     "a length; give --seconds": re.compile(rf"""{_START}(?:for\s+{_NUMBER}\s*-?\s*(?:s|secs?|seconds?|mins?|minutes?)
                                                 | {_NUMBER}(?:\s+|-)?(?:secs?|seconds?|minutes?) | {_NUMBER}\s+s)(?!\w)""", re.IGNORECASE | re.VERBOSE),
+    "a length in beats; give bars": re.compile(rf"{_START}(?:for\s+)?(?:{_COUNT})\s+beats?(?:\s+(?:of|each))?(?![\w-])", re.IGNORECASE),
     "a key": re.compile(rf"{_START}in\s+an?\s+(?:major|minor)\s+(?:key|mode)\b", re.IGNORECASE),
 }
 _MODES = "harmonic minor|natural minor|melodic minor|major|minor|maj|min|dorian|phrygian|lydian|mixolydian|aeolian|ionian|locrian".replace(" ", r"\ ")
@@ -79,7 +82,7 @@ def plain(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).translate(SIGNS)
     kinds = ((unicodedata.category(sign), sign) for sign in text)
     text = "".join(" " if kind in ("Cc", "Zs", "Zl", "Zp") else sign for kind, sign in kinds if kind not in ("Cf", "Co", "Cs"))
-    text = " ".join(re.sub(r"(?<!\w)'|'(?!\w)", " ", text).split())
+    text = CYRILLIC_CHORD.sub(lambda word: word[0].translate(CYRILLIC), " ".join(re.sub(r"(?<!\w)'|'(?!\w)", " ", text).split()))
     return re.sub(r"\b([Rr])\s*(?:and|&|n|N|\+)\s*([Bb])\b", r"\1&\2", text)  # rhythm and blues
 
 

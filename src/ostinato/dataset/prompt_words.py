@@ -32,6 +32,7 @@ LABELS = {"instrument", "instruments", "chord", "chords", "prompt", "progression
 QUALITY = {"major": "maj", "minor": "min", "mi": "min", "diminished": "dim", "augmented": "aug", "suspended": "sus", "dominant": "", "dom": "", "added": "add",
            "power": "5", "half": "h", "half-diminished": "hdim", "second": "2", "2nd": "2", "fourth": "4", "4th": "4", "sixth": "6", "6th": "6", "seventh": "7",
            "7th": "7", "ninth": "9", "9th": "9", "eleventh": "11", "11th": "11", "thirteenth": "13", "13th": "13", "M": "maj", "M7": "maj7", "M9": "maj9",
+           "seven": "7", "nine": "9", "eleven": "11", "thirteen": "13", "half-dim": "hdim",
            "dur": "-Dur", "moll": "-Moll",
            **{word: word for word in "maj min m dim aug sus add sus2 sus4 7sus4 maj7 min7 m7 dim7 maj9 min9 add9 2 4 5 6 7 9 11 13 b5 #5 b9 #9 #11 b13".split()}}
 _ALTERATION = re.compile(r"\s*(?:(?:b|#|add|no|omit|sus|maj)?\d{1,2}|[\s,])+\s*")
@@ -119,7 +120,8 @@ def _quality(root: str, word: str) -> str | None:
     if word[:1] == "M" or word == "m":
         return QUALITY.get(word) or QUALITY.get(word.lower())
     known = QUALITY.get(word.lower())
-    return word if known is None and re.fullmatch(r"(?:maj|min|m|dim|aug|sus|add|[#b]|\d)+", word) and len(word) > 2 and named(root + word) else known
+    is_glued = re.fullmatch(r"(?:major|minor|maj|min|m|dim|aug|sus|add|[#b]|\d)+", word)
+    return word if known is None and is_glued and len(word) > 2 and named(root + word) else known
 
 
 def _word(word: str) -> list[Token]:
@@ -158,7 +160,7 @@ def harmony(word: str) -> Token | None:
     """A word of chords or of numerals: one, several that share a bar (`C,G`), several bars (`C-G-Am`, `C>G`)."""
     if bar := _bar(word):
         return Token(bar[0], word, (bar[1],))
-    pieces = [piece for piece in re.split(r"([-–—→➔➜⇒·•>~;+_=.]+)", word) if piece]
+    pieces = [piece for piece in re.split(r"([-–—→➔➜⇒·•>~;+&_=.]+)", word) if piece]
     bars: list[tuple[Kind, tuple[str, ...]]] = []
     for sign, piece in zip(["", *pieces[1::2]], pieces[::2]):
         minor_seventh = f"{bars[-1][1][-1]}-{piece}" if bars and sign == "-" and piece[0].isdigit() else ""

@@ -28,6 +28,8 @@ FOLDED = {"majmin": TRIADS, "sevenths": TRIADS | {"7": "7", "maj7": "maj7", "min
           "full": {quality: quality for quality in VOCABULARIES["full"]}}
 #: Discounted besides where they cannot be named: a diminished triad is mostly the top of a seventh, and a sixth chord a seventh's inversion.
 UNNAMED = {"dim": 1.0, "maj6": 0.3}
+#: Nats per frame that the root of a half-diminished seventh must be likelier in the bass than its third, for it to be named by its root.
+ROOT_MARGIN = 1.0
 #: Nats per frame that another note must be likelier in the bass than the root, before a chord is called inverted.
 INVERSION_MARGIN = 0.3
 #: A border this near to a beat (s) is put on it: half a frame and what a beat tracker errs.
@@ -75,14 +77,15 @@ def recognise(evidence: Evidence, duration: float, vocabulary: str, switch: floa
 def fold(chord: Chord, scores: np.ndarray, bass: np.ndarray, folded: dict[str, str]) -> Chord:
     """A chord in the words of a vocabulary, without its bass.
 
-    A half-diminished seventh over its third has the notes and the bass of a minor sixth, and is called minor there.
+    A half-diminished seventh has the notes of a minor sixth on its third, and is called minor there unless its root is in the bass.
 
     Args:
         scores: log-probabilities of all chords while it sounds [F, 12 * Q + 1]; bass: of its bass [F, 13]; folded: one of FOLDED.
     """
     if not chord.is_chord or folded.get(chord.quality) == chord.quality:
         return chord
-    if chord.quality == "hdim7" and with_bass(chord, bass).bass == 3:
+    mean = bass.mean(axis=0)
+    if chord.quality == "hdim7" and mean[chord.pitch_class] - mean[(chord.pitch_class + 3) % 12] < ROOT_MARGIN:
         return Chord(chord.transpose(3).root, "min")
     if chord.quality in folded:
         return Chord(chord.root, folded[chord.quality])

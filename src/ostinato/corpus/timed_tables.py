@@ -52,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Lines from the first with a number on; what its heading, if there is one, calls the columns; the share of all lines that begin with a number."""
+    """Lines from the first with a number on; what its heading, if there is one, calls the columns; the share of all lines that have a time."""
 
     rows: list[Row]
     columns: dict[str, int]
@@ -67,15 +67,17 @@ def number(text: str) -> float | None:
     return float(text.lower().rstrip("s").replace(",", ".")) if NUMBER.fullmatch(text) else None
 
 
-def read_table(path: Path | str) -> Table:
+def read_timed_table(path: Path | str) -> Table:
     """Read a file. Raises UserError where it is no text."""
     lines = [(count, COMMENT.sub("", line).strip()) for count, line in enumerate(_text(path).splitlines(), 1)]
     rows = [Row(count, _cells(line), line) for count, line in lines if line]
     if rows and all(len(row.cells) > 1 and number(row.cells[0]) is None and number(row.cells[1]) is not None for row in rows):
         rows = [Row(row.line, row.cells[1:], row.raw) for row in rows]  # sonic-annotator's file name, and nothing in the lines after it
     first = next((place for place, row in enumerate(rows) if any(number(cell) is not None for cell in row.cells)), len(rows))
-    timed = sum(bool(row.numbers) for row in rows) / max(1, len(rows))
-    return Table(rows[first:], _columns(rows[first - 1].cells) if 0 < first < len(rows) else {}, timed)
+    columns = _columns(rows[first - 1].cells) if 0 < first < len(rows) else {}
+    begins = columns.get("start", 0)
+    timed = sum(begins < len(row.cells) and number(row.cells[begins]) is not None for row in rows) / max(1, len(rows))
+    return Table(rows[first:], columns, timed)
 
 
 def _text(path: Path | str) -> str:
