@@ -7,6 +7,7 @@ business. What is given counts for more than what is heard; what cannot be belie
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -54,7 +55,7 @@ class Given:
 def beside(recording: Path) -> list[Path]:
     """The side files of a recording that are there, in the order of SUFFIXES."""
     named = (recording.with_suffix(ending) for suffix in SUFFIXES for ending in (suffix, suffix.upper(), suffix.title()))
-    return [path for path in named if path.is_file()]
+    return [path for path in named if os.path.isfile(path)]  # Path.is_file raises where the ending makes a name too long
 
 
 def side_files(recording: Path, duration: float) -> tuple[dict[str, Any], list[Problem]]:
