@@ -97,6 +97,7 @@ def labelled(tmp_path, text: str | bytes, seconds: float = SONG_SECONDS) -> tupl
     ("0 6 C 7\n6 12 A minor verse\n12 18 B flat major 0.9\n18 24 G 1\n", "C:maj:6 A:min:12 Bb:maj:18 G:maj:24"),
     ("0\t12\tC\t5\n12\t24\tAm\t9\n", "C:maj:12 A:min:24"),
     ("-0.01 5 C\n5.03 23.97 G\n", "C:maj:5.03 G:maj:24"),
+    ("0 2 C\n0 2 C\n2 24 G\n", "C:maj:2 G:maj:24"), ("0 2 Silence\n2 24 G\n", "N:2 G:maj:24"),
     ("0.3 2 C\n2 12 X\n12 20 N\n20 24 C:(1,4)\n", "X:0.3 C:maj:2 X:12 N:20 X:24"),
 ])
 def test_files_are_read_as_people_and_programs_write_them(tmp_path, text, chords):
@@ -107,6 +108,7 @@ def test_files_are_read_as_people_and_programs_write_them(tmp_path, text, chords
     ("0 2 C\n2 4 Q:maj\n4 24 G\n", "C:maj:2 X:4 G:maj:24", "line 2: found '2 4 Q:maj', expected a chord such as"),
     ("0 2 C\nx 4 F\n4 24 G\n", "C:maj:2 X:4 G:maj:24", "line 2: found 'x 4 F', expected start, end and chord"),
     ("0 C\n4 F\nx G\n8 Am\n", "C:maj:4 X:8 A:min:24", "line 3: found 'x G'"),
+    ("0 13 C\n13 13 G\n", "C:maj:13 X:24", "line 2: found '13 13 G', expected an end after 13 s"),
     ("0 6 C\n4 24 G\n", "C:maj:4 X:6 G:maj:24", "line 2: found '4 24 G', expected a start from 6 s on"),
     ("0 2 C\n2 400 F\n4 24 G\n", "C:maj:2 X:4 G:maj:24", "line 2: found '2 400 F', expected an end by 4 s"),
     ("0 2 C\n2 4 F\n14 16 G\n6 8 Am\n8 10 C\n10 24 F\n", "C:maj:2 F:maj:4 X:6 A:min:8 C:maj:10 F:maj:24", "line 3: found '14 16 G', expected times that rise"),

@@ -21,6 +21,8 @@ ROUNDING_SECONDS = 0.05
 BEYOND_SECONDS, BEYOND_SHARE = 10.0, 0.1
 #: Labels that cover less of the song are of another song, or in another unit.
 FEWEST_COVERED = 0.5
+#: What is called N elsewhere.
+SILENCE = ("silence", "none")
 #: Units of time that are taken for seconds, and how many of them a second has.
 UNITS = {"ms": 1e3, "hundredths of a second": 1e2, "microseconds": 1e6, "100 ns, as HTK counts": 1e7, "minutes": 1 / 60, "hours": 1 / 3600}
 SAMPLE_RATES = (8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000)
@@ -97,7 +99,7 @@ def _text(words: tuple[str, ...]) -> str:
 
 def _reading(text: str) -> Reading | None:
     try:
-        return read(text)
+        return read("N" if text.lower() in SILENCE else text)
     except ChordError:
         return None
 
@@ -111,7 +113,7 @@ def labels_of(entries: list[Entry], duration: float) -> tuple[list[Label], list[
     _refuse_no_number(entries)
     if all(entry.end in (entry.start, None) for entry in entries):  # points in time: a chord lasts until the next
         entries = [replace(entry, end=None) for entry in entries]
-    entries = [entry for entry in entries if entry.start is None or entry.end != entry.start]  # what lasts no time says nothing
+    entries = _once(entries)
     places = _rising(entries)
     problems = {place: _misplaced(entries[place]) for place in set(range(len(entries))) - set(places)}
     labels: list[Label] = []
@@ -125,13 +127,20 @@ def labels_of(entries: list[Entry], duration: float) -> tuple[list[Label], list[
     return _unmixed(labels), listed
 
 
+def _once(entries: list[Entry]) -> list[Entry]:
+    """Entries without those said twice, and without those that last no time where another begins."""
+    first = list({(entry.start, entry.end, entry.text): entry for entry in reversed(entries)}.values())[::-1]
+    begun = {entry.start for entry in first if entry.end != entry.start}
+    return [entry for entry in first if entry.start is None or entry.end != entry.start or entry.start not in begun]
+
+
 def _rising(entries: list[Entry]) -> list[int]:
     """Places of the most entries whose starts rise: one wrong time spoils no other."""
     ends: list[float] = []  # the least start that a rising row of each length can end with, and where it stands
     at: list[int] = []
     came: dict[int, int] = {}
     for place, entry in enumerate(entries):
-        if entry.start is None or (entry.end is not None and entry.end < entry.start):
+        if entry.start is None or (entry.end is not None and entry.end <= entry.start):
             continue
         length = bisect_right(ends, entry.start)
         came[place] = at[length - 1] if length else -1
@@ -147,7 +156,7 @@ def _misplaced(entry: Entry) -> str:
     """What was expected of an entry that has no place in time."""
     if entry.start is None:
         return "start, end and chord, or start and chord"
-    if entry.end is not None and entry.end < entry.start:
+    if entry.end is not None and entry.end <= entry.start:
         return f"an end after {entry.start:g} s"
     return "times that rise from line to line"
 
