@@ -9,16 +9,22 @@ lock, and finds the cache whole or empty.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
 import importlib
+import logging
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
+log = logging.getLogger(__name__)
 Function = TypeVar("Function", bound=Callable)
+#: Waiting so long (s) is not worth a word.
+SILENT_SECONDS = 5
 #: librosa's modules with generalised ufuncs. librosa itself imports them when something of them is first used, which may be songs later.
 COMPILED = ("librosa.beat", "librosa.core.audio", "librosa.core.pitch", "librosa.util.utils")
 
@@ -32,7 +38,7 @@ def compiled_alone(function: Function) -> Function:
         if os.getpid() in called_in:
             return function(*args, **kwargs)
         with lock_file().open("a") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            _wait_for(stream)
             for module in COMPILED:
                 importlib.import_module(module)
             result = function(*args, **kwargs)
@@ -40,6 +46,16 @@ def compiled_alone(function: Function) -> Function:
         return result
 
     return wrapper  # type: ignore[return-value]
+
+
+def _wait_for(stream: TextIO) -> None:
+    """Take the lock; say so when that takes long."""
+    for _ in range(round(SILENT_SECONDS / 0.1)):
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(0.1)
+    log.warning("waiting for another process that compiles librosa's functions, or listens to its first song (lock %s)", stream.name)
+    fcntl.flock(stream, fcntl.LOCK_EX)
 
 
 def lock_file() -> Path:

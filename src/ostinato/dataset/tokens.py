@@ -175,7 +175,7 @@ class Tokenizer:
         known = ANY if name is None else self.spelling(kind, name)
         if known is None:
             what, names = {"Plays": "program"}.get(kind, kind.lower()), self._named(kind)
-            near = nearest(name, names)
+            near = nearest(name, names) if kind != "Plays" else None  # numbers are not misspelt
             meant = f"; did you mean '{near}'" if near else ""
             raise UserError(f"{what} '{name}' is unknown to this model{meant}; known: {', '.join(names) or 'none'}")
         return self.tsd.vocab[f"{kind}_{known}"]
