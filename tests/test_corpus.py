@@ -75,6 +75,12 @@ def test_side_files_are_read_and_broken_ones_named(folder, tmp_path):
     assert by_name["stereo take.FLAC"]["lab"].endswith("stereo take.lab") and aside["good.lab"] == "side_file"
 
 
+def test_of_copies_the_one_that_is_described_is_kept(folder, tmp_path):
+    (folder / "live/copy.yaml").write_text("instrument: harp\n")
+    _, songs, aside = check(folder, tmp_path / "out")
+    assert "copy.wav" in {Path(song["path"]).name for song in songs} and aside["good.wav"] == "duplicate" and "copy.wav" not in aside
+
+
 def test_adding_renaming_and_moving_songs_moves_no_other(tmp_path):
     folder = tmp_path / "music"
     folder.mkdir()

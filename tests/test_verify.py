@@ -18,6 +18,12 @@ SNAKEMAKE = "to make it anew: snakemake {} --force --profile cluster/local"
 JAMS = "results/listen/shard-00/b.jams"
 
 
+def test_a_lost_model_is_made_by_the_rule_of_its_weights():
+    for name in ("results/models/tuned", "results/models/tuned/compression_state_dict.bin", "results/models/tuned/summary.json"):
+        assert remake.target(name, "best") == "results/models/tuned/state_dict.bin"
+    assert remake.target("results/midi/models/Bach", "midi-train") == "results/midi/models/Bach/state_dict.bin"
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A small finished project, which is the present folder: songs -> listen -> model -> demos -> scores -> page, and MLflow's store."""

@@ -110,14 +110,19 @@ def place(content: str, shards: int, split: Split) -> tuple[int, str]:
 
 
 def drop_duplicates(songs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[tuple[str, str, str]]]:
-    """Keep the first song of each identity; rows for the others name the one that was kept."""
+    """Keep the first song of each identity that somebody wrote something of, else the first; rows for the others name the one that was kept."""
     kept: dict[str, dict[str, Any]] = {}
     aside = []
-    for song in songs:
+    for song in sorted(songs, key=lambda song: not _described(song)):
         first = kept.setdefault(song["id"], song)
         if first is not song:
-            aside.append((song["path"], "duplicate", f"same sound as {first['path']}"))
+            unused = "; what lies beside it is not used" if _described(song) else ""
+            aside.append((song["path"], "duplicate", f"same sound as {first['path']}{unused}"))
     return list(kept.values()), aside
+
+
+def _described(song: dict[str, Any]) -> bool:
+    return bool(song["tags"] or song.get("side_files"))
 
 
 def write_shard(path: Path, songs: list[dict[str, Any]]) -> None:

@@ -168,7 +168,7 @@ def _losses(decoding: Decoding, max_damage: float) -> Iterator[tuple[str, str]]:
     detail = "; ".join([*([f"about {inside:.2f} s of {whole:.1f} s cannot be decoded, from {decoding.first_loss:.1f} s on"] if decoding.broken or inside else []),
                         *([said] if said else [])])
     if ending == np.inf or (inside + ending) / whole > max_damage:
-        raise RecordingError(sort, f"{detail}; {decoding.seconds:.1f} s decoded, corpus.max_damage is {max_damage:g}")
+        raise RecordingError(sort, f"{detail}; corpus.max_damage is {max_damage:g}")
     if detail:
         yield f"used_{sort}", detail
 
@@ -180,11 +180,11 @@ def _missing_end(decoding: Decoding) -> tuple[float, str]:
         promised = promised_mp3(decoding.path)
     elif kind == "wav" and (missing := missing_wav(decoding.path)):
         held = decoding.path.stat().st_size
-        return decoding.seconds * missing / held, f"{missing} bytes of sound are missing at its end"
+        return decoding.seconds * missing / held, f"{missing} bytes of sound are missing at its end, after {decoding.seconds:.1f} s"
     elif kind == "ogg" and (said := ogg_end(decoding.path)):
         return (0.0 if said == UNMARKED_END else np.inf), said
     elif promised is None and kind.split(",")[0] in FILMS and (share := missing_share(decoding.path)):
-        return decoding.seconds * share / (1 - share), f"{share:.0%} of the file are missing at its end"
+        return decoding.seconds * share / (1 - share), f"{share:.0%} of the file are missing at its end, after {decoding.seconds:.1f} s"
     elif kind in WHOLE and decoding.unfinished:
         return np.inf, "it ends within a packet"
     missing = max(0.0, (promised or 0.0) - decoding.seconds - decoding.lost)

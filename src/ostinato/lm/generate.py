@@ -85,6 +85,8 @@ def run(args: argparse.Namespace) -> None:
 def check(args: argparse.Namespace) -> None:
     """Refuse options that cannot be, or not together, and fill in those left out. Raises UserError."""
     if args.like:
+        if sidecar_path(args.like).is_file():  # the demo itself was named
+            args.like = sidecar_path(args.like)
         extra = (["a prompt"] if args.prompt is not None else []) + options.given(args, [*DEFAULTS, "adapter", "free_text"])
         if extra:
             raise UserError(f"--like makes a demo as it was made: leave {' and '.join(extra)} out, or leave --like out")

@@ -19,7 +19,7 @@ import jinja2
 from ostinato.dataset.prompts import PromptError, parse
 from ostinato.files import UserError, commit, read_json, read_table, require_space, shown, write_sidecar, write_text
 from ostinato.params import Report, section
-from ostinato.report import clips, cost_section, figures, lineage, midi_section
+from ostinato.report import clips, cost_section, figures, lineage, midi_section, remake
 
 WHICH = ("before", "after", "ceiling")
 #: More set-aside files than this are counted, not listed.
@@ -75,9 +75,17 @@ def content(params: Report, args: argparse.Namespace) -> dict[str, Any]:
         "cards": cards, "runs": figures.training(args.models), "midi": midi_section.content(params, args, walker),
         "set_aside": _set_aside(args.set_aside), "midi_set_aside": args.midi_set_aside and _set_aside(args.midi_set_aside),
         "cost": args.cost and cost_section.content(args.cost), "left_out": _left_out(args.segments), "steps": _steps(args, walker),
-        "commit": _brief(commit() or ""), "commands": COMMANDS,
+        "commit": _brief(commit() or ""), "commands": _commands(),
         "pitches": [(name, clips.pitch_colour(pitch)) for pitch, name in enumerate(clips.COMMON_NAMES)], "chroma_rows": clips.ROWS,
     }
+
+
+def _commands() -> list[tuple[str, str]]:
+    """What rebuilds the page, as (what, command); with a configuration of one's own the demo's commands would build the demo."""
+    options = remake.options(Path())
+    if not {"--configfile", "--config"} & set(options):
+        return list(COMMANDS)
+    return [("From the raw files to this page", remake.typed(["snakemake", *options])), COMMANDS[-1]]
 
 
 def render(values: Mapping[str, Any]) -> str:

@@ -27,8 +27,11 @@ BY_HAND = ("generate", "compose", "export", "melody")
 
 def target(name: str, step: str) -> str | None:
     """The output of a rule that an artifact is or lies in; None where it was made by hand."""
-    if PurePosixPath(name).parts[:1] != (RESULTS,) or step in BY_HAND:
+    parts = PurePosixPath(name).parts
+    if parts[:1] != (RESULTS,) or step in BY_HAND:
         return None
+    if "models" in parts[1:3] and parts[-1] != "models":  # beside its weights a model's folder has copies that no rule names
+        return "/".join([*parts[: parts.index("models") + 2], "state_dict.bin"])
     return str(PurePosixPath(name).parent) if step in IN_FOLDERS else name
 
 
@@ -37,12 +40,16 @@ def by_snakemake(targets: Iterable[str], project: Path, how: str) -> str:
 
     `how` is --force, these targets alone, or --forcerun, with all that comes of them.
     """
+    return typed(["snakemake", *([how, *targets] if how == "--forcerun" else [*targets, how]), *options(project)])
+
+
+def options(project: Path) -> list[str]:
+    """The profile and the configuration of Snakemake's last run in a project, as its options."""
     last = project / LAST_RUN
     run = read_json(last) if last.is_file() else {}
-    words = ["snakemake", *([how, *targets] if how == "--forcerun" else [*targets, how]), "--profile", run.get("profile", "cluster/local")]
+    words = ["--profile", run.get("profile", "cluster/local")]
     words += ["--configfile", *run["configfiles"]] if run.get("configfiles") else []
-    words += ["--config", *(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in run["config"].items())] if run.get("config") else []
-    return typed(words)
+    return words + (["--config", *(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in run["config"].items())] if run.get("config") else [])
 
 
 def by_hand(record: dict[str, Any]) -> str:
