@@ -1,6 +1,5 @@
 """Training: what a run is made of, and that whatever happens to it, it ends with the weights of an undisturbed one."""
 
-import json
 import os
 import signal
 import subprocess

@@ -1,7 +1,6 @@
 """What tests of training share: codes in which the chord asked decides what sounds, a small model, and `ostinato train` on it."""
 
 import json
-import os
 import subprocess
 import sys
 import time

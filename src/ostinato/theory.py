@@ -151,7 +151,7 @@ def _plain_chord(text: str) -> Chord | None:
     match = _CHORD.match(text)
     if not match or len(set(match[2])) > 1:
         return None
-    root, colon, (quality, bass) = match[1] + match[2], match[3], spelling.split_bass(match[4], bool(match[3]))
+    root, (quality, bass) = match[1] + match[2], spelling.split_bass(match[4], bool(match[3]))
     found = next((known for known in (quality, ALIASES.get(quality), quality.lower(), ALIASES.get(quality.lower())) if known in QUALITIES), None)
     return Chord(root, found, _bass(bass, root, text) if bass else 0) if found else None
 

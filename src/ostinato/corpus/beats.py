@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ostinato.corpus.labels import FEWEST_COVERED, refuse_beyond, shown, unit
+from ostinato.corpus.labels import FEWEST_COVERED, excerpt, refuse_beyond, unit
 from ostinato.corpus.timed_tables import read_timed_table
 from ostinato.files import UserError
 
@@ -60,9 +60,9 @@ def beats_of(entries: list[BeatEntry], duration: float) -> tuple[Beats, list[str
     problems = []
     for entry in entries:
         if entry.time is not None and not math.isfinite(entry.time):
-            raise UserError(f"{entry.place}: found '{shown(entry.found)}', expected times in seconds that are numbers")
+            raise UserError(f"{entry.place}: found '{excerpt(entry.found)}', expected times in seconds that are numbers")
         if entry.time is None or (kept and entry.time <= kept[-1].time):
-            problems.append(f"{entry.place}: found '{shown(entry.found)}', expected a time" + (f" after {kept[-1].time:g} s" if kept else " in seconds"))
+            problems.append(f"{entry.place}: found '{excerpt(entry.found)}', expected a time" + (f" after {kept[-1].time:g} s" if kept else " in seconds"))
         else:
             kept.append(entry)
     _refuse_strange(kept, problems, duration)
@@ -88,7 +88,7 @@ def _positions(kept: list[BeatEntry]) -> tuple[np.ndarray | None, list[str]]:
         return None, []
     found = [entry.position if entry.position in range(1, LONGEST_BAR + 1) else None for entry in kept]
     wrong = [entry for entry, position in zip(kept, found) if position is None]
-    listed = [f"{entry.place}: found '{shown(entry.found)}', expected a place in the bar from 1 to {LONGEST_BAR}" for entry in wrong]
+    listed = [f"{entry.place}: found '{excerpt(entry.found)}', expected a place in the bar from 1 to {LONGEST_BAR}" for entry in wrong]
     pairs = list(zip(found, found[1:]))
     if sum(None not in pair and pair[1] in (pair[0] + 1, 1) for pair in pairs) < COUNTED * len(pairs):
         told = listed[0] if listed else f"found places such as {', '.join(f'{place:g}' for place in found[:5])}, expected 1, 2, 3, 4, 1, ..."

@@ -7,6 +7,7 @@ Sources: RIFF/WAVE (Microsoft, 1991), ISO 11172-3 frame header, RFC 3533 page he
 
 from __future__ import annotations
 
+import io
 import mmap
 import os
 import struct
@@ -150,3 +151,39 @@ def ogg_end(path: Path | str) -> str | None:
 
 #: What a recording of a stream on air looks like too.
 UNMARKED_END = "the last page is not marked as the end"
+
+
+class Part(io.RawIOBase):
+    """A part of a file, as a file."""
+
+    def __init__(self, path: Path, start: int, end: int) -> None:
+        self._file, self._start, self._length = path.open("rb"), start, end - start
+        self._file.seek(start)
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes, from where we are."""
+        left = max(0, self._length - self.tell())
+        return self._file.read(left if size < 0 else min(size, left))
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a byte, counted from the part's beginning (or where we are, or its end)."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self._length}[whence]
+        self._file.seek(self._start + base + offset)
+        return self.tell()
+
+    def tell(self) -> int:
+        """Where we are."""
+        return self._file.tell() - self._start
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()

@@ -6,7 +6,6 @@ and less sound than the container promised, where its promise is an exact one. A
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import soxr
 
-from ostinato.corpus.containers import links, stale_length
+from ostinato.corpus.containers import Part, links, stale_length
 from ostinato.corpus.identity import Identity, identity_of
 
 BLOCK_SECONDS = 30
@@ -122,7 +121,7 @@ class Decoding:
         import av
 
         if place:
-            return av.open(_Part(self.path, *place), metadata_errors="replace")
+            return av.open(Part(self.path, *place), metadata_errors="replace")
         options = OPTIONS | (TO_THE_END if stale_length(self.path) else {})
         # "file:" since FFmpeg takes what stands before a colon for a protocol; tags need not be text
         return av.open("file:" + os.path.abspath(self.path), options=options, metadata_errors="replace")
@@ -212,42 +211,6 @@ class Decoding:
         self.frames += len(block)
         self._identity.samples(block)
         return block
-
-
-class _Part(io.RawIOBase):
-    """A part of a file, as a file."""
-
-    def __init__(self, path: Path, start: int, end: int) -> None:
-        self._file, self._start, self._length = path.open("rb"), start, end - start
-        self._file.seek(start)
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes, from where we are."""
-        left = max(0, self._length - self.tell())
-        return self._file.read(left if size < 0 else min(size, left))
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a byte, counted from the part's beginning (or where we are, or its end)."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self._length}[whence]
-        self._file.seek(self._start + base + offset)
-        return self.tell()
-
-    def tell(self) -> int:
-        """Where we are."""
-        return self._file.tell() - self._start
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-        super().close()
 
 
 def _promised(container: Any, stream: Any) -> float | None:

@@ -6,7 +6,6 @@ import concurrent.futures
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
@@ -59,7 +58,7 @@ def _result(future: Any, item: Any, dead: Callable[[Any, str], Any]) -> Any:
     except ProcessExpired as error:
         return dead(item, f"died, with exit code {error.exitcode}")
     except concurrent.futures.TimeoutError as error:
-        if not future.done() or error.args[:1] != ("Task timeout",):
+        if error.args[:1] != ("Task timeout",):
             raise  # the function's own
         return dead(item, f"took over {error.args[1]:.0f} s")
 

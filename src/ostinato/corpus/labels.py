@@ -122,7 +122,7 @@ def labels_of(entries: list[Entry], duration: float) -> tuple[list[Label], list[
         problem = problem or _early(entries[place], labels)
         problems |= {place: problem} if problem else {}
         labels.append(label)
-    listed = [f"{entries[place].place}: found '{shown(entries[place].found)}', expected {problems[place]}" for place in sorted(problems)]
+    listed = [f"{entries[place].place}: found '{excerpt(entries[place].found)}', expected {problems[place]}" for place in sorted(problems)]
     _refuse_strange(labels, listed, duration)
     return _unmixed(labels), listed
 
@@ -187,7 +187,7 @@ def _refuse_no_number(entries: list[Entry]) -> None:
         raise UserError("empty: found no line with a time and a chord")
     for entry in entries:
         if any(time is not None and not math.isfinite(time) for time in (entry.start, entry.end)):
-            raise UserError(f"{entry.place}: found '{shown(entry.found)}', expected times in seconds that are numbers")
+            raise UserError(f"{entry.place}: found '{excerpt(entry.found)}', expected times in seconds that are numbers")
 
 
 def _refuse_strange(labels: list[Label], problems: list[str], duration: float) -> None:
@@ -246,7 +246,7 @@ def cover(labels: list[Label], duration: float) -> list[Label]:
     return [*covered, Label(time, duration, unknown())]
 
 
-def shown(text: str) -> str:
+def excerpt(text: str) -> str:
     """The beginning of a line, for a message."""
     text = " ".join(text.split())
     return text if len(text) <= 60 else f"{text[:57]}..."

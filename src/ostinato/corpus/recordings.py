@@ -16,6 +16,7 @@ from ostinato.corpus.containers import UNMARKED_END, missing_share, missing_wav,
 from ostinato.corpus.decoding import Decoding, NoSound
 from ostinato.corpus.folders import Aside, hidden, search
 from ostinato.corpus.levels import Levels, Meter
+from ostinato.corpus.side_files import SUFFIXES as SIDE_FILES
 from ostinato.files import UserError
 
 #: What is taken for a recording by its name. FFmpeg goes by what is in a file; names keep pictures and texts from being asked.
@@ -24,7 +25,7 @@ SOUND = """.3ga .aa3 .aac .ac3 .adts .aif .aifc .aiff .amr .ape .au .awb .bwf .c
 FILM = ".3g2 .3gp .asf .avi .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv".split()
 EXTENSIONS = (*SOUND, *FILM)
 #: Other files are asked for sound too, but for these, which are known to hold none.
-SILENT = (".csv", ".jams", ".json", ".lab", ".beats", ".md", ".tsv", ".txt", ".yaml", ".yml")
+SILENT = (*SIDE_FILES, ".json", ".md", ".yml")
 #: What can only belong to a recording.
 LABELS = (".lab", ".jams", ".beats")
 #: So much sound (s) makes a file of another name a recording: chance bytes look like a moment of mp3.

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from ostinato.files import UserError, atomic, write_set_aside, write_sidecar, write_table
 from ostinato.midi import Piece, write_midi

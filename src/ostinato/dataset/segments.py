@@ -19,7 +19,7 @@ from ostinato.corpus.levels import Levels
 from ostinato.corpus.recordings import read
 from ostinato.dataset.cuts import bars_between, confidence, cut
 from ostinato.dataset.prompts import Prompt, draw_phrasing, is_instrument
-from ostinato.files import atomic, hash_value, read_jsonl, write_json, write_sidecar, write_table, write_text
+from ostinato.files import atomic, hash_value, read_jsonl, write_json, write_sidecar, write_table
 from ostinato.listen import jamsfile
 from ostinato.listen.key import key_at
 from ostinato.params import Segments, section

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jams
-import numpy as np
 
 from ostinato.corpus.side_files import Given
 from ostinato.files import UserError, write_text
