@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ostinato.cli import STAGES
 from ostinato.corpus.folders import hidden, search
-from ostinato.corpus.recordings import EXTENSIONS, FILM, survey
+from ostinato.corpus.recordings import EXTENSIONS, FILM, nothing_in, survey
 from ostinato.corpus.side_files import beside
 from ostinato.files import UNPRINTABLE, UserError, hash_value, require_space, shown, write_json
 from ostinato.midi import EXTENSIONS as MIDI_EXTENSIONS
@@ -119,7 +119,7 @@ def recordings(folder: str | None) -> list[str]:
         return []
     found, unnamed, _ = survey(folder)
     if not found:
-        raise UserError(f"corpus.folder: {folder}: no recording in it; expected files such as .wav, .flac, .mp3, .m4a, .ogg, .opus or the sound of .mp4")
+        raise nothing_in(folder)
     files = [file for path in found for file in (path, *beside(path))]
     return sorted({str(path) for path in [*files, *unnamed]})
 

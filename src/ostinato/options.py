@@ -41,13 +41,15 @@ LEAST_TEMPERATURE = 0.001
 
 
 def numbers(args: argparse.Namespace) -> None:
-    """Refuse numbers out of their range. Raises UserError naming the option, the value and the range."""
+    """Refuse numbers out of their range, and two where one counts. Raises UserError naming the option, the value and the range."""
     if args.seed is not None and not SEEDS[0] <= args.seed <= SEEDS[1]:
         raise UserError(f"--seed: expected a whole number from {SEEDS[0]} to {SEEDS[1]}, got {args.seed}")
     for name, allowed in RANGES.items():
         value = getattr(args, name, None)
         if value is not None and value not in allowed:
             raise UserError(f"{option(name)}: expected a number {allowed}, got {value:g}")
+    if args.top_k and args.top_p:
+        raise UserError(f"--top-k {args.top_k} and --top-p {args.top_p:g}: one at a time; give one of them, or 0 for the other")
     if args.temperature and args.temperature < LEAST_TEMPERATURE:
         raise UserError(f"--temperature: expected 0, or a number of at least {LEAST_TEMPERATURE:g}, got {args.temperature:g}")
 

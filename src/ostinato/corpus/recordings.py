@@ -78,8 +78,13 @@ def find(folder: Path | str) -> list[Path]:
     """All recordings below `folder`, sorted; hidden ones are left out. Raises UserError as `survey`, or when there is none."""
     recordings = survey(folder)[0]
     if not recordings:
-        raise UserError(f"corpus.folder: {folder}: no recording in it; expected files such as .wav, .flac, .mp3, .m4a, .ogg, .opus or the sound of .mp4")
+        raise nothing_in(folder)
     return recordings
+
+
+def nothing_in(folder: Path | str) -> UserError:
+    """What to raise where a folder has no recording."""
+    return UserError(f"corpus.folder: {folder}: no recording in it; expected files such as .wav, .flac, .mp3, .m4a, .ogg, .opus or the sound of .mp4")
 
 
 def survey(folder: Path | str) -> tuple[list[Path], list[Path], list[Aside]]:

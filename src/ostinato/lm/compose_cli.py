@@ -101,8 +101,6 @@ def _check_together(args: argparse.Namespace) -> None:
         raise UserError("--infill and --gap belong together: --infill piece.mid --gap 4.0 8.0")
     if args.gap and not 0 <= args.gap[0] < args.gap[1] <= options.MOST_SECONDS:
         raise UserError(f"--gap: expected a beginning and an end in seconds, such as 4.0 8.0, got {args.gap[0]:g} {args.gap[1]:g}")
-    if args.top_k and args.top_p:
-        raise UserError(f"--top-k {args.top_k} and --top-p {args.top_p:g}: one at a time; give one of them, or 0 for the other")
     if args.soundfont and not args.wav:
         raise UserError(f"--soundfont {args.soundfont}: is not used without --wav; give both or none")
     for option, path in (("--continue", args.go_on), ("--infill", args.infill)):

@@ -92,8 +92,6 @@ def check(args: argparse.Namespace) -> None:
             raise UserError(f"--like makes a demo as it was made: leave {' and '.join(extra)} out, or leave --like out")
         if options.same_file(sidecar_path(args.out), args.like):
             raise UserError(f"--out {args.out}: is the demo that --like {args.like} describes; name another file")
-    if args.top_k and args.top_p:
-        raise UserError(f"--top-k {args.top_k} and --top-p {args.top_p:g}: one at a time; give one of them, or 0 for the other")
     options.numbers(args)
     options.fill(args, DEFAULTS | {"model": model_of(args.like) if args.like else MODEL})
     options.writable(args.out, SUFFIXES)
