@@ -77,7 +77,7 @@ def test_whatever_happens_to_a_training_job_it_ends_with_the_same_weights(slurm,
 
 def sleep_for_40_seconds(folder: Path) -> None:
     """Stops the training process of a run, and has it go on later, unless Slurm's notice did; does not wait."""
-    process = int((run_folder(folder) / "lock").read_text())
+    process = int((run_folder(folder) / "lock").read_text().split()[0])
 
     def wake() -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -125,7 +125,7 @@ def test_a_job_that_fails_ends_with_what_the_node_said(slurm, codes, tmp_path):
     assert nowhere.returncode == 2 and "invalid partition" in nowhere.stderr and "submitit.yaml" in nowhere.stderr
     killed = start(command(codes, tmp_path / "killed", plan=LONG, launch=ON_SLURM))
     wait_for_step(tmp_path / "killed", 20)
-    os.kill(int((run_folder(tmp_path / "killed") / "lock").read_text()), signal.SIGKILL)
+    os.kill(int((run_folder(tmp_path / "killed") / "lock").read_text().split()[0]), signal.SIGKILL)
     assert killed.wait(60) == 2 and "Slurm says" in (said := killed.stderr.read()) and "Killed" in said
 
 

@@ -1,6 +1,8 @@
 """Training: what a run is made of, and that whatever happens to it, it ends with the weights of an undisturbed one."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -9,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from project import ROOT
 from training import BAR, LOOP, MODEL, PLAN, ROOTS, assert_same_end, command, losses, make_codes, run_folder, start, wait_for_step
 
 from ostinato.dataset.prompts import parse
 from ostinato.files import UserError, read_json, read_jsonl, sha256, write_jsonl
 from ostinato.train.data import CodesDataset
-from ostinato.train.loop import learning_rate, train
+from ostinato.train.loop import Preempted, learning_rate, train
+from ostinato.train.signature import refuse_other_code, signed
 
 @pytest.fixture(scope="module")
 def codes(tmp_path_factory) -> Path:
@@ -65,7 +69,7 @@ def test_a_launcher_that_dies_is_replaced_and_its_job_goes_on(codes, undisturbed
 def test_before_a_time_limit_it_writes_a_checkpoint_and_is_requeued(codes, undisturbed, tmp_path):
     process = start(command(codes, tmp_path))
     wait_for_step(tmp_path, 10)
-    os.kill(int((run_folder(tmp_path) / "lock").read_text()), signal.SIGUSR2)
+    os.kill(int((run_folder(tmp_path) / "lock").read_text().split()[0]), signal.SIGUSR2)
     assert process.wait(100) == 0
     resumed = [event["step"] for event in assert_same_end(tmp_path, undisturbed) if event.get("event") == "resume"]
     assert len(resumed) == 1 and resumed[0] >= 10
@@ -76,7 +80,7 @@ def test_interrupted_it_takes_its_job_with_it_and_goes_on_later(codes, undisturb
     wait_for_step(tmp_path, 10)
     process.terminate()
     process.communicate(timeout=60)
-    lock = int((run_folder(tmp_path) / "lock").read_text())
+    lock = int((run_folder(tmp_path) / "lock").read_text().split()[0])
     deadline = time.monotonic() + 20
     while Path(f"/proc/{lock}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -101,6 +105,56 @@ def test_batches_may_be_divided_and_the_losses_stay(codes, whole, tmp_path, divi
     done = subprocess.run(command(codes, tmp_path, plan=SHORT, **division), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert losses(tmp_path / "model") == pytest.approx(losses(whole / "model"), rel=1e-4) and losses(tmp_path / "model", "valid") == pytest.approx(losses(whole / "model", "valid"), rel=1e-4)
+
+
+def begun(folder: Path) -> set[str]:
+    """The runs of a folder, but for those set aside."""
+    return {path.name for path in folder.glob("runs/chords/*") if path.name != "earlier"}
+
+
+def test_weights_of_other_code_are_not_taken_for_those_of_this_one(codes, whole, tmp_path):
+    """GELU becomes ReLU: trained anew. A comment, a docstring, how often is logged and how much is computed at a time change nothing that is learnt."""
+    shutil.copytree(whole, tmp_path / "made")
+    shutil.copytree(ROOT / "src", tmp_path / "src")
+    decoder, known = tmp_path / "src/ostinato/lm/decoder.py", begun(whole)
+    text = decoder.read_text()
+
+    def train_with(code: str, *options: str, **method) -> str:
+        decoder.write_text(code)
+        words = command(codes, tmp_path / "made", plan=SHORT, **method) + list(options)
+        loop = json.loads(words[words.index("--params") + 1])
+        words[words.index("--params") + 1] = json.dumps(loop | {"log_every": 1, "checkpoint_every": 3})
+        done = subprocess.run(words, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path / "src")})
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert not train_with(text.replace('"""', '"""Of late: ', 1) + "\n# as ever\n", micro_batch=2, checkpointing=True) and begun(tmp_path / "made") == known
+    assert "gelu" in text and "step 10" in train_with(text.replace("gelu", "relu")) and len(begun(tmp_path / "made")) == 2
+    assert sha256(tmp_path / "made/model/state_dict.bin") != sha256(whole / "model/state_dict.bin")
+    assert not train_with(text) and sha256(tmp_path / "made/model/state_dict.bin") == sha256(whole / "model/state_dict.bin")
+    assert "step 10" in train_with(text, "--again") and [path.name for path in tmp_path.glob("made/runs/chords/earlier/*")] == [f"{next(iter(known))}-1"]
+    assert sha256(tmp_path / "made/model/state_dict.bin") == sha256(whole / "model/state_dict.bin")
+
+
+def test_a_job_does_not_go_on_with_other_code_than_it_was_submitted_with(tmp_path):
+    config = signed({"task": "ostinato.train.musicgen", "name": "run", "loop": {}}, [], tmp_path)
+    refuse_other_code(config)
+    with pytest.raises(UserError, match="run: the code of ostinato.train.musicgen .* has changed since this run was submitted"):
+        refuse_other_code(config | {"code": "0" * 64})
+
+
+def test_short_of_memory_it_goes_on_from_its_checkpoint_with_what_it_was_told(tmp_path):
+    plan, method = PLAN.model_copy(update={"batch_size": 8}), LOOP.method.model_copy(update={"micro_batch": 4})
+    told = iter(["", "stop"])
+    with pytest.raises(Preempted):
+        train(Hungry(3), LOOP, plan, tmp_path, lambda: next(told), LOOP.method)
+    assert torch.load(tmp_path / "checkpoint.pt")["micro"] == 2
+    task = Hungry(4)
+    assert train(task, LOOP, plan, tmp_path, method=method)["micro_batch"] == 4 and task.seen[:2] == [4, 4]
+    saved = torch.load(tmp_path / "checkpoint.pt")
+    torch.save(saved | {"model": {"other": torch.zeros(1)}}, tmp_path / "checkpoint.pt")
+    with pytest.raises(UserError, match="checkpoint.pt: not of this model: bias, other, weight"):
+        train(Hungry(4), LOOP, plan, tmp_path, method=method)
 
 
 def test_adapters_are_trained_alone_and_resume(codes, whole, tmp_path):

@@ -1,12 +1,10 @@
 """What the rules share, computed once while Snakemake plans: checked parameters, source files, recordings, disk space."""
 
-import ast
 import json
 import os
 import re
 import subprocess
 import sys
-from functools import cache
 from glob import glob
 from pathlib import Path
 
@@ -19,11 +17,9 @@ from ostinato.midi import EXTENSIONS as MIDI_EXTENSIONS
 from ostinato.params import Loop, Params, check
 from ostinato.params_midi import Studied
 from ostinato.report.remake import LAST_RUN
+from ostinato.sources import modules, source_file
 from ostinato.train.sweep import plans
 
-#: Modules that pass values and files on but do not decide what is computed: a new option of the command line must not retrain a model.
-PLUMBING = {"ostinato.caches", "ostinato.cli", "ostinato.compiling", "ostinato.files", "ostinato.options", "ostinato.params", "ostinato.params_demos",
-            "ostinato.params_ears", "ostinato.params_midi", "ostinato.sections", "ostinato.train.jobs", "ostinato.train.usage"}
 #: Snakemake takes {} in a name for a wildcard and <> for a variable, and knows no way to say otherwise; it wants UTF-8, and warns of line ends, of blanks
 #: at either end and of `//`, each time.
 STRANGE = re.compile(rf"[{UNPRINTABLE}{{}}<>]|^\s|\s$|//")
@@ -65,6 +61,18 @@ def launch(wildcards) -> str:
     return as_json(PARAMS.train.launch)
 
 
+def again(rule: str):
+    """For `resources:`, whether a rule is forced by its name (-R, -f) or with all (-F), and so has to train anew what it has trained already. One that is forced by a file
+    delivers that file anew, as `ostinato verify` has it.
+    """
+    def option(wildcards) -> str:
+        asked = workflow.dag_settings  # not there yet while the rules are read
+        forced = asked.forceall or rule in asked.forcerun or (asked.forcetargets and rule in asked.targets)
+        return "--again" if forced and workflow.is_main_process else "--no-again"
+
+    return option
+
+
 def side_by_side(plans) -> int:
     """Threads of the runs of a sweep that run at a time."""
     return min(PARAMS.train.launch.at_once, len(plans)) * plans[0].threads
@@ -72,33 +80,8 @@ def side_by_side(plans) -> int:
 
 def sources(stage: str) -> list[str]:
     """The source files behind a stage: its own and all of the project's it imports, for `input:`, since Snakemake sees no imports."""
-    found, waiting = set(), [STAGES[stage][0]]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += imports(name)
-    return sorted(str(source_file(name)) for name in found)
-
-
-@cache
-def imports(importer: str) -> frozenset[str]:
-    """The project's modules that one imports, at its top, within functions, or by a name in a string; read, not run: torch stays out."""
-    names = set()
-    for node in ast.walk(ast.parse(source_file(importer).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            names.add(node.value)
-    ours = {name for name in names - PLUMBING if re.fullmatch(r"ostinato(\.\w+)+", name)}
-    return frozenset(name for name in ours if source_file(name).exists())
-
-
-def source_file(name: str) -> Path:
-    """Where a module lies. Packages are none: their `__init__.py` decide nothing that is computed."""
-    return Path("src", *name.split(".")).with_suffix(".py")
+    home = Path("src")
+    return [str(source_file(name, home)) for name in modules([STAGES[stage][0]], home)]
 
 
 def weights(*ears: str) -> list[str]:

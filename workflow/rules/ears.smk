@@ -37,10 +37,11 @@ rule ear:
     threads: lambda wildcards: getattr(PARAMS.ears, wildcards.ear).plan.threads
     resources:
         launch=launch,
+        again=again("ear"),
     message:
         "Train the {wildcards.ear}"
     shell:
-        "ostinato ear --ear {wildcards.ear} --params {params.section:q} --plan {params.plan:q} --launch {resources.launch:q} "
+        "ostinato ear {resources.again} --ear {wildcards.ear} --params {params.section:q} --plan {params.plan:q} --launch {resources.launch:q} "
         "--drills {input.drills} --runs results/runs --out results/ears 2>&1 | tee -i {log}"
 
 

@@ -21,10 +21,11 @@ rule base:
     threads: PARAMS.train.base.threads
     resources:
         launch=launch,
+        again=again("base"),
     message:
         "Train the base model: music by instrument, no chords; a pretrained one is taken as it is"
     shell:
-        "ostinato train --name base --params {params.section:q} --model {params.model:q} --plan {params.plan:q} --launch {resources.launch:q} "
+        "ostinato train {resources.again} --name base --params {params.section:q} --model {params.model:q} --plan {params.plan:q} --launch {resources.launch:q} "
         "--codec results/codec --codes {input.codes} --runs results/runs --out results/models/base 2>&1 | tee -i {log}"
 
 
@@ -52,10 +53,11 @@ rule tune:
     threads: side_by_side(PLANS)
     resources:
         launch=launch,
+        again=again("tune"),
     message:
         "Fine-tune on chord prompts: the runs of the sweep"
     shell:
-        "ostinato train --name {params.names} --params {params.section:q} --model {params.model:q} --plan {params.plans:q} "
+        "ostinato train {resources.again} --name {params.names} --params {params.section:q} --model {params.model:q} --plan {params.plans:q} "
         "--launch {resources.launch:q} --codec results/codec --codes {input.codes} --init results/models/base "
         "--runs results/runs --out {params.models} 2>&1 | tee -i {log}"
 

@@ -7,10 +7,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import atomic, hash_value, sha256, write_sidecar
+from ostinato.files import atomic, write_sidecar
 from ostinato.listen.labels import SPECTRA
 from ostinato.params import Launch, Loop, Plan, part
 from ostinato.train.launch import TrainJob, deliver, launch
+from ostinato.train.signature import signed
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,13 +22,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--launch", required=True, help="how to start the job, as JSON: train.launch")
     parser.add_argument("--drills", type=Path, required=True, help="folder of the ear's training music")
     parser.add_argument("--runs", type=Path, required=True, help="folder of all runs")
+    parser.add_argument("--again", action=argparse.BooleanOptionalAction, default=False, help="train anew what is trained already; earlier runs are set aside")
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights of all ears")
 
 
 def run(args: argparse.Namespace) -> None:
     """Train, or go on training, and export."""
     config = configuration(args)
-    launch([TrainJob(config)], part(Launch, "launch", args.launch))
+    launch([TrainJob(config)], part(Launch, "launch", args.launch), args.again)
     folder, weights = Path(config["folder"]), f"{args.ear}.safetensors"
     with atomic(args.out / weights) as path:
         shutil.copyfile(folder / weights, path)
@@ -40,6 +42,4 @@ def configuration(args: argparse.Namespace) -> dict[str, Any]:
     """Everything the job needs, as plain JSON, with its signature and folder."""
     loop, plan = part(Loop, "ears", args.params), part(Plan, "plan", args.plan)
     config = {"task": "ostinato.ears.task", "name": f"ear-{args.ear}", "ear": args.ear, "loop": loop.model_dump(), "plan": plan.model_dump()}
-    signature = hash_value([config, sha256(args.drills)])[:12]
-    return config | {"drills": str(args.drills.resolve()), "signature": signature,
-                     "folder": str((args.runs / config["name"] / signature).resolve())}
+    return signed(config, [args.drills], args.runs) | {"drills": str(args.drills.resolve())}

@@ -1,8 +1,8 @@
 """Jobs of training, on this machine or on Slurm: submitted through submitit, found again by another launcher, watched, cancelled.
 
-A job's end is read from its run folder first (`done.json`, or the traceback that submitit keeps), which costs the cluster nothing. Only when neither is there does
-Slurm decide: squeue is asked at most every `poll_seconds`, for all jobs of a launcher at once, and believed when it says twice that a job has left: a job that is
-requeued (time limit, preemption, lost node, operator) stays in the queue under its id, and a controller that does not answer says nothing.
+That a job ended well is read from its run folder (`done.json`), which costs the cluster nothing. That it failed only Slurm can say: squeue is asked at most every
+`poll_seconds`, for all jobs of a launcher at once, and believed when it says twice that a job has left: a job that is requeued (time limit, preemption, lost node,
+operator) stays in the queue under its id, whatever tracebacks its processes left when they were killed, and a controller that does not answer says nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
+
+import psutil
 
 from ostinato.files import UserError, read_json, write_json
 from ostinato.sections import Launch
@@ -29,35 +32,61 @@ NO_FAULT = {"BOOT_FAIL", "NODE_FAIL", "PREEMPTED", "TIMEOUT"}
 #: submitit's words for a job that reached its time limit once more than `max_timeouts` allows.
 TOO_OFTEN = "timed-out too many times"
 FIRST_PAUSE = 2.0
+#: How long the lock of a run is waited for, s: a node that is lost holds its locks on a network file system for a minute or two.
+LOCK_SECONDS = 600
 
 
 class hold:
-    """Hold an exclusive lock on a file while the block runs, with the process's id in it. The system drops it with the process, however that dies."""
+    """Hold an exclusive lock on a file while the block runs, with the process's id and machine in it. The system drops it with the process, however that dies.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Raises:
+        UserError: another process holds it for longer than `seconds`, or the file system knows no locks.
+    """
+
+    def __init__(self, path: Path, seconds: float = LOCK_SECONDS) -> None:
+        self.path, self.seconds = path, seconds
 
     def __enter__(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.stream = self.path.open("a+")
-        fcntl.flock(self.stream, fcntl.LOCK_EX)
+        end, told = time.monotonic() + self.seconds, False
+        while not lock(self.stream):
+            if time.monotonic() >= end:
+                raise UserError(f"{self.path}: waited {self.seconds:.0f} s for {self._holder()}, which trains this run; when it is gone, start again "
+                                "(whether locks work here, `ostinato doctor` says)")
+            if not told:
+                log.warning("%s: waiting for %s, which holds it", self.path, self._holder())
+                told = True
+            time.sleep(min(1.0, self.seconds))
         self.stream.truncate(0)
-        print(os.getpid(), file=self.stream, flush=True)
+        print(os.getpid(), socket.gethostname(), file=self.stream, flush=True)
+
+    def _holder(self) -> str:
+        process, _, host = self.path.read_text(encoding="utf-8").strip().partition(" ")
+        return f"process {process} on {host}" if host else "another process"
 
     def __exit__(self, *_: Any) -> None:
         self.stream.close()
 
 
+def lock(stream: IO[str]) -> bool:
+    """Lock an open file for this process; False where another has it. Raises UserError where the file system knows no locks."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise UserError(f"{stream.name}: this file system does not lock ({error.strerror}); expected one with flock (Lustre: mounted with -o flock), "
+                        "since two processes must not write one run") from error
+    return True
+
+
 def is_held(path: Path) -> bool:
-    """Whether a living process on this machine holds the lock."""
+    """Whether a living process holds the lock."""
     if not path.exists():
         return False
     with path.open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+        return not lock(stream)
 
 
 class Job(Protocol):
@@ -69,18 +98,24 @@ class Job(Protocol):
     def ended(self) -> bool:
         """Whether it is over, well or not; False while that is unknown."""
 
+    def runs(self) -> bool:
+        """Whether its processes run, as far as is known: not while it waits to start, or to start again."""
+
     def fate(self) -> str:
         """What the cluster says of its end: one of Slurm's states, or nothing."""
 
 
 class LocalJob:
-    """A job on this machine. Without `submitted` its launcher has died: it runs as long as its lock is held."""
+    """A job on this machine, `submitted` here, or found again after its launcher's death: by its `controller`, submitit's process, or by the lock it holds."""
 
-    def __init__(self, job_id: str, logs: Path, lock: Path, submitted: Any = None) -> None:
-        self.id, self.logs, self.lock, self.submitted = job_id, logs, lock, submitted
+    def __init__(self, job_id: str, logs: Path, lock: Path, submitted: Any = None, controller: psutil.Process | None = None) -> None:
+        self.id, self.logs, self.lock, self.submitted, self.controller = job_id, logs, lock, submitted, controller
 
     def ended(self) -> bool:
-        return self.submitted.done() if self.submitted else not is_held(self.lock)
+        return self.submitted.done() if self.submitted else not _lives(self.controller) and not is_held(self.lock)
+
+    def runs(self) -> bool:
+        return not self.ended()
 
     def fate(self) -> str:
         return ""
@@ -92,16 +127,21 @@ class Queue:
     def __init__(self, longest: float) -> None:
         self.longest, self.pause, self.asked = longest, FIRST_PAUSE, 0.0
         self.absences: dict[str, int] = {}
+        self.states: dict[str, str] = {}
 
-    def has_lost(self, job_id: str) -> bool:
-        """Whether a job has been out of the queue twice running. Asks squeue when it is time to."""
+    def look(self, job_id: str) -> None:
+        """Ask squeue when it is time to."""
         self.absences.setdefault(job_id, 0)
         if time.monotonic() - self.asked >= self.pause:
             self.pause, self.asked = min(2 * self.pause, self.longest), time.monotonic()
-            waiting = queued(list(self.absences))
-            if waiting is not None:
-                self.absences = {one: 0 if one in waiting else count + 1 for one, count in self.absences.items()}
-        return self.absences[job_id] >= 2
+            states = queued(list(self.absences))
+            if states is not None:
+                self.states = states
+                self.absences = {one: 0 if one in states else count + 1 for one, count in self.absences.items()}
+
+    def hurry(self) -> None:
+        """Ask sooner from now on: something has happened."""
+        self.pause = FIRST_PAUSE
 
 
 class SlurmJob:
@@ -111,21 +151,29 @@ class SlurmJob:
         self.id, self.logs, self.queue = job_id, logs, queue
 
     def ended(self) -> bool:
-        return self.queue.has_lost(self.id)
+        self.queue.look(self.id)
+        return self.queue.absences[self.id] >= 2
+
+    def runs(self) -> bool:
+        return self.queue.states.get(self.id) == "RUNNING"
 
     def fate(self) -> str:
         said = _ask("sacct", "-X", "-n", "-P", "-o", "State", "-j", self.id)
         return said.stdout.split()[0] if said.returncode == 0 and said.stdout.strip() else ""
 
 
-def queued(job_ids: Sequence[str]) -> set[str] | None:
-    """Which jobs wait or run on Slurm; None when its controller does not answer."""
-    said = _ask("squeue", "--noheader", "--array", "--states=all", "-o", "%i|%T", "-j", ",".join(job_ids))
+def queued(job_ids: Sequence[str]) -> dict[str, str] | None:
+    """The states of the jobs that wait or run on Slurm; None when its controller does not answer. A job that is COMPLETING may yet be requeued."""
+    return _states("-j", ",".join(job_ids))
+
+
+def _states(*which: str) -> dict[str, str] | None:
+    said = _ask("squeue", "--noheader", "--array", "--states=all", "-o", "%i|%T", *which)
     if said.returncode and "Invalid job id" not in said.stderr:
         log.warning("squeue does not answer (%s), asked again later", said.stderr.strip().splitlines()[-1] if said.stderr.strip() else f"status {said.returncode}")
         return None
     rows = [line.split("|") for line in said.stdout.splitlines() if "|" in line]
-    return {job_id for job_id, state in rows if state not in ENDED}
+    return {job_id: state for job_id, state in rows if state not in ENDED}
 
 
 def _ask(*words: str) -> subprocess.CompletedProcess[str]:
@@ -140,23 +188,48 @@ def _ask(*words: str) -> subprocess.CompletedProcess[str]:
 def submit(work: Sequence[Any], folders: Sequence[Path], name: str, params: Launch, queue: Queue) -> list[Job]:
     """Submit callables, several on Slurm as one job array of which `at_once` run at a time; `job.json` in each one's folder says which job it became.
 
+    Args:
+        name: of the job, as no other work is named: a job that a launcher submitted and could not note, because it was killed, is found by it.
+
     Raises:
         UserError: the cluster refuses.
     """
+    logs = folders[0] / "jobs"
+    found = _unnoted(name, folders) if params.cluster == "slurm" else []
+    if len(found) == len(work):
+        log.warning("%s: job %s is there already, of a launcher that was killed", name, found[0])
+        for folder, job_id in zip(folders, found):
+            _note(folder, params, job_id, logs)
+        return [SlurmJob(job_id, logs, queue) for job_id in found]
+    submitted = _submit(work, logs, name, params)
+    for folder, job in zip(folders, submitted):
+        _note(folder, params, job.job_id, logs)
+    return [LocalJob(job.job_id, logs, folder / "lock", job) if params.cluster == "local" else SlurmJob(job.job_id, logs, queue) for folder, job in zip(folders, submitted)]
+
+
+def _submit(work: Sequence[Any], logs: Path, name: str, params: Launch) -> list[Any]:
+    """Jobs of submitit."""
     import submitit
 
-    logs = folders[0] / "jobs"
     executor = submitit.AutoExecutor(logs, cluster=params.cluster, slurm_max_num_timeout=params.max_timeouts, local_max_num_timeout=params.max_timeouts)
     executor.update_parameters(name=name, **resources(params))
     try:
-        submitted = [executor.submit(work[0])] if len(work) == 1 else executor.submit_array(list(work))
+        return [executor.submit(work[0])] if len(work) == 1 else executor.submit_array(list(work))
     except (submitit.core.utils.FailedJobError, submitit.core.utils.FailedSubmissionError) as error:
         raise UserError(f"{name}: sbatch refuses: {str(error).strip().splitlines()[-1]} (train.launch is laid down in cluster/slurm/submitit.yaml)") from error
-    for folder, job in zip(folders, submitted):
-        write_json(folder / "job.json", {"cluster": params.cluster, "id": job.job_id, "logs": os.path.relpath(logs, folder), "submitted": round(time.time(), 1)})
-    if params.cluster == "local":
-        return [LocalJob(job.job_id, logs, folder / "lock", job) for folder, job in zip(folders, submitted)]
-    return [SlurmJob(job.job_id, logs, queue) for job in submitted]
+
+
+def _note(folder: Path, params: Launch, job_id: str, logs: Path) -> None:
+    write_json(folder / "job.json", {"cluster": params.cluster, "id": job_id, "logs": os.path.relpath(logs, folder), "submitted": round(time.time(), 1),
+                                     "host": socket.gethostname()})
+
+
+def _unnoted(name: str, folders: Sequence[Path]) -> list[str]:
+    """The ids of a job of this name that waits or runs, or of the tasks of such an array; but for those that the folders know, which have ended."""
+    known = {read_json(folder / "job.json")["id"] for folder in folders if (folder / "job.json").is_file()}
+    while (found := _states("--me", f"--name={name}")) is None:
+        time.sleep(5)
+    return sorted(found.keys() - known, key=lambda job_id: [int(part) for part in re.findall(r"\d+", job_id)])
 
 
 def resources(params: Launch) -> dict[str, Any]:
@@ -168,7 +241,8 @@ def resources(params: Launch) -> dict[str, Any]:
         shared["slurm_gpus_per_node"] = f"{params.gpu_type}:{params.gpus}" if params.gpu_type else params.gpus
     named = {"slurm_partition": params.partition, "slurm_account": params.account}
     return shared | {key: value for key, value in named.items() if value} | {
-        "slurm_signal_delay_s": params.signal_delay_s, "slurm_array_parallelism": params.at_once, "slurm_additional_parameters": {"requeue": True} | params.options}
+        "slurm_signal_delay_s": params.signal_delay_s, "slurm_array_parallelism": params.at_once, "slurm_additional_parameters": {"requeue": True} | params.options,
+        "slurm_srun_args": ["--kill-on-bad-exit=1"]}  # the others would wait for a process that is no more
 
 
 def attach(folder: Path, queue: Queue) -> Job | None:
@@ -178,12 +252,31 @@ def attach(folder: Path, queue: Queue) -> Job | None:
     known = read_json(folder / "job.json")
     logs = folder / known.get("logs", "jobs")
     if known["cluster"] == "local":
-        job: Job | None = LocalJob(known["id"], logs, folder / "lock") if is_held(folder / "lock") else None
+        controller, lock_file = _controller(known), folder / "lock"
+        job: Job | None = LocalJob(known["id"], logs, lock_file, controller=controller) if controller or is_held(lock_file) else None
     else:
         job = SlurmJob(known["id"], logs, queue) if _is_queued(known["id"]) else None
     if job:
         log.info("%s: attached to job %s, which still runs", folder, job.id)
     return job
+
+
+def _controller(known: Mapping[str, Any]) -> psutil.Process | None:
+    """The process of submitit that looks after a job of this machine, if it lives and is no other that has its number by now."""
+    try:
+        process = psutil.Process(int(known["id"]))
+        is_it = process.create_time() <= known["submitted"] + 1 and "submitit.local._local" in process.cmdline()
+    except psutil.Error:
+        return None
+    return process if is_it and known.get("host") == socket.gethostname() and _lives(process) else None
+
+
+def _lives(process: psutil.Process | None) -> bool:
+    """Whether a process is neither gone nor a zombie, as one is whose parent does not ask after it."""
+    try:
+        return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _is_queued(job_id: str) -> bool:
@@ -196,7 +289,7 @@ def _is_queued(job_id: str) -> bool:
 def cancel(jobs: Sequence[Job]) -> None:
     """Cancel jobs; says so when Slurm does not take it."""
     for job in jobs:
-        if isinstance(job, LocalJob):
+        if isinstance(job, LocalJob) and job.runs() and (job.submitted or _lives(job.controller)):
             os.kill(int(job.id), signal.SIGINT)
     on_slurm = [job.id for job in jobs if isinstance(job, SlurmJob)]
     if on_slurm:

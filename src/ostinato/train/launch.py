@@ -3,6 +3,9 @@
 One folder per run. `run.json` there says what it is; `job.json` which job works on it, so that a launcher started again attaches to a job that still runs instead of
 starting another; `lock` is held by the training process as long as it lives, so that two never write one run. Runs of a sweep go as one job array.
 
+A job has failed when Slurm is through with it and there is no `done.json`. A traceback before that is not believed: a process that was killed before the others may
+have left it while Slurm requeues the job. Only when the other processes go on for GIVE_UP seconds without the one that failed is the job cancelled.
+
 A job that reaches its time limit ends its step, writes a checkpoint, and submitit requeues it. SIGTERM, which Slurm sends before it preempts, requeues or cancels a
 job, makes a checkpoint and no more: what follows is for Slurm to decide. A job that Slurm ended through no fault of its own and did not requeue is submitted anew.
 Interrupted (Ctrl-C, SIGTERM), the launcher cancels its jobs.
@@ -11,11 +14,13 @@ Interrupted (Ctrl-C, SIGTERM), the launcher cancels its jobs.
 from __future__ import annotations
 
 import importlib
+import itertools
 import logging
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -23,17 +28,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import UserError, atomic, read_json, write_json
+from ostinato.files import UserError, atomic, hash_value, read_json, write_json
 from ostinato.sections import Launch, Loop, Method, Schedule
 from ostinato.train import jobs
 from ostinato.train.jobs import Job, Queue, hold
+from ostinato.train.signature import refuse_other_code
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
-#: How long the other processes of a requeued job wait for its end, s.
-GRACE_SECONDS = 60
+#: How long the other processes of a requeued job wait for the end of the first one, which requeues it, s.
+GRACE_SECONDS = 600
+#: How long a job may go on after one of its processes has failed, s.
+GIVE_UP = 180
+#: How long what an ended job wrote may take to be seen from here, s: by Slurm's word for its end, and by none.
+LATE = {"COMPLETED": 120, "FAILED": 5, "": 5}
 #: What `run.json` says of a run.
-PUBLIC = ("name", "signature", "composer", "plan", "model")
+PUBLIC = ("name", "signature", "code", "composer", "plan", "model")
 
 
 class TrainJob:
@@ -44,24 +54,30 @@ class TrainJob:
 
     def __call__(self) -> dict[str, Any]:
         """Train, export the model into the run folder, and return the summary. One of several processes computes its share, and the first of them writes."""
+        import submitit
         import torch
 
         from ostinato.train.loop import Preempted, train
         from ostinato.train.parallel import crew
 
+        environment: Any = submitit.JobEnvironment()
+        environment.paths.result_pickle.unlink(missing_ok=True)  # what an earlier attempt left says nothing of this one
+        refuse_other_code(self.config)
         folder, plan = self.folder, Schedule.of(self.config["plan"])
         torch.set_num_threads(plan.threads)
         notice, values = Notice(), dict(self.config["loop"])
         method = Method.model_validate(values.pop("method")) if "method" in values else None
-        with crew() as us, hold(folder / "lock") if us.rank == 0 else nullcontext():
-            if us.size == 1 and (folder / "done.json").is_file():  # the job of a launcher that believed this one lost
-                return read_json(folder / "done.json")
+        with hold(folder / "lock") if environment.global_rank == 0 else nullcontext(), crew(folder) as us:
+            if us.agree((folder / "done.json").is_file()):  # the job of a launcher that believed this one lost
+                return read_json(folder / "done.json") if us.rank == 0 else {}
             task = importlib.import_module(self.config["task"]).build(self.config, us.device)
             try:
                 summary = train(task, Loop.model_validate(values), plan, folder, notice.latest, method, us)
             except Preempted:
-                notice.answer()  # does not come back in the first process: submitit requeues the job and ends all
-                time.sleep(GRACE_SECONDS)
+                if us.rank:
+                    us.outlive_first(GRACE_SECONDS)  # it asks for another attempt, and one that left before it would end the job
+                    sys.exit(1)
+                notice.answer()
                 raise
             if us.rank == 0:
                 task.save(folder)
@@ -84,12 +100,12 @@ class Notice:
     """What the scheduler has said by signals, for the training loop to ask after each step: submitit's signal before the time limit means `stop`, SIGTERM `save`."""
 
     def __init__(self) -> None:
-        self.word, self.received = "", (0, None)
-        self.handler = signal.signal(getattr(signal, "SIG" + os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2")), self._stop)
+        self.word, self.number = "", getattr(signal, "SIG" + os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2"))
+        self.handler = signal.signal(self.number, self._stop)
         signal.signal(signal.SIGTERM, self._save)
 
     def _stop(self, number: int, frame: Any) -> None:
-        self.word, self.received = "stop", (number, frame)
+        self.word = "stop"
 
     def _save(self, number: int, frame: Any) -> None:
         self.word = self.word or "save"
@@ -102,10 +118,12 @@ class Notice:
         return word
 
     def answer(self) -> None:
-        """Let submitit handle the signal: it requeues the job and ends this process. While Slurm does not take the request, ask again: the limit ends that."""
+        """Let submitit handle the signal, whichever process it reached: it requeues the job and ends this process. While Slurm does not take the request, ask again: the
+        limit ends that.
+        """
         while callable(self.handler):
             try:
-                return self.handler(*self.received)
+                return self.handler(self.number, None)
             except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
                 log.warning("not requeued (%s), asking again", error)
                 time.sleep(5)
@@ -113,42 +131,66 @@ class Notice:
 
 @dataclass
 class _Run:
-    """A run on its way. `position`: how much of its log has been shown, bytes."""
+    """A run on its way. `position`: how much of its log has been shown, bytes; `doubted`, `ended`: since when a process of its job has failed, since when the job has
+    ended, s of the monotonic clock.
+    """
 
     work: TrainJob
     job: Job | None = None
     position: int = 0
     attempts: int = 0
     failure: str | None = None
+    doubted: float | None = None
+    ended: float | None = None
+    fate: str = ""
 
     @property
     def folder(self) -> Path:
         return self.work.folder
 
     @property
+    def name(self) -> str:
+        return self.work.config["name"]
+
+    @property
+    def done(self) -> bool:
+        return (self.folder / "done.json").is_file()
+
+    @property
     def over(self) -> bool:
-        return self.failure is not None or (self.job is None and (self.folder / "done.json").is_file())
+        return self.failure is not None or (self.job is None and self.done)
+
+    def begin(self, job: Job) -> None:
+        """Follow a new job."""
+        self.job, self.position, self.attempts = job, 0, self.attempts + 1
+        self.doubted, self.ended, self.fate = None, None, ""
 
 
-def launch(work: Sequence[TrainJob], params: Launch) -> None:
+def launch(work: Sequence[TrainJob], params: Launch, again: bool = False) -> None:
     """Run training jobs to their end: attach to those that still run, submit the others. Each run folder then holds `done.json`.
+
+    Args:
+        again: train anew what was trained already, or begun; what was made is set aside, into `earlier` beside the run's folder.
 
     Raises:
         UserError: a job failed, after the others came to their end; carries the end of its traceback and the path of its log.
     """
-    runs = [run for run in map(_Run, work) if not run.over]
+    runs, queue = list(map(_Run, work)), Queue(params.poll_seconds)
+    for run in runs:
+        run.job = None if run.done else jobs.attach(run.folder, queue)
+        if again and not run.job:
+            _set_aside(run.folder)
+    runs = [run for run in runs if not run.over]
     if not runs:
         return
     _heed_signals()
-    queue = Queue(params.poll_seconds)
     try:
         for run in runs:
             write_json(run.folder / "run.json", {key: run.work.config[key] for key in PUBLIC if key in run.work.config})
-            run.job = jobs.attach(run.folder, queue)
         while any(not run.over for run in runs):
             _submit_waiting(runs, params, queue)
             for run in runs:
-                _look_after(run, params, several=len(runs) > 1)
+                _look_after(run, params, queue, several=len(runs) > 1)
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not come between
@@ -159,6 +201,16 @@ def launch(work: Sequence[TrainJob], params: Launch) -> None:
         raise
     if failures := [run.failure for run in runs if run.failure]:
         raise UserError(*(line for failure in failures for line in failure.split("\n")))
+
+
+def _set_aside(folder: Path) -> None:
+    """Move a run's folder out of the way, where nobody takes it for the run."""
+    if folder.exists():
+        place = folder.parent / "earlier"
+        place.mkdir(exist_ok=True)
+        number = next(number for number in itertools.count(1) if not (place / f"{folder.name}-{number}").exists())
+        folder.rename(place / f"{folder.name}-{number}")
+        log.warning("%s: training again; what was there is now %s", folder, place / f"{folder.name}-{number}")
 
 
 def each_run(names: Sequence[str], plans: Sequence[str], outs: Sequence[Path]) -> list[tuple[str, str]]:
@@ -175,41 +227,69 @@ def _submit_waiting(runs: Sequence[_Run], params: Launch, queue: Queue) -> None:
         waiting = waiting[: max(0, params.at_once - sum(run.job is not None for run in runs))]
     groups = [[run] for run in waiting] if params.cluster == "local" else [waiting] if waiting else []
     for group in groups:
-        name = "ostinato-" + group[0].work.config["name"]
+        named = [run.name + run.work.config["signature"] for run in group]
+        name = f"ostinato-{group[0].name}-{hash_value(named)[:12]}"
         submitted = jobs.submit([run.work for run in group], [run.folder for run in group], name, params, queue)
         for run, job in zip(group, submitted):
-            run.job, run.position, run.attempts = job, 0, run.attempts + 1
+            run.begin(job)
 
 
-def _look_after(run: _Run, params: Launch, several: bool) -> None:
+def _look_after(run: _Run, params: Launch, queue: Queue, several: bool) -> None:
     """Show what a run's job has printed since, and see whether it is over."""
     if not run.job:
         return
-    run.position = _print_from(jobs.output_log(run.job), run.position, f"{run.work.config['name']}: " if several else "")
-    finished = params.cluster == "slurm" and (run.folder / "done.json").is_file()
-    if finished or jobs.traceback_of(run.job) or run.job.ended():
+    run.position = _print_from(jobs.output_log(run.job), run.position, f"{run.name}: " if several else "")
+    if params.cluster == "slurm" and run.done:
+        run.job = None
+    elif run.job.ended():
+        _await_files(run, params)
+    elif jobs.traceback_of(run.job):
+        queue.hurry()
+        _doubt(run)
+
+
+def _await_files(run: _Run, params: Launch) -> None:
+    """A job has ended: conclude, when what it wrote is seen or has had its time."""
+    assert run.job
+    now = time.monotonic()
+    if run.ended is None:
+        run.ended, run.fate = now, run.job.fate()
+    patience = LATE.get(run.fate, 0) if params.cluster == "slurm" else 0
+    if run.done or jobs.traceback_of(run.job) or now - run.ended >= patience:
         _conclude(run, params)
+
+
+def _doubt(run: _Run) -> None:
+    """A process has failed, and its job is not over: it may be requeued, or end by itself; a job whose other processes go on is cancelled after a while."""
+    assert run.job
+    if not run.job.runs():
+        run.doubted = None
+        return
+    run.doubted = run.doubted or time.monotonic()
+    if time.monotonic() - run.doubted >= GIVE_UP:
+        jobs.cancel([run.job])
+        _fail(run, jobs.tail_of_trace(jobs.traceback_of(run.job) or "") + f"; its other processes went on, and were cancelled after {GIVE_UP} s")
 
 
 def _conclude(run: _Run, params: Launch) -> None:
     """A job is over: with a model, without one through no fault of its own, or failed."""
     assert run.job
-    if not (run.folder / "done.json").is_file():
-        trace = jobs.traceback_of(run.job)
-        fate = "" if trace else run.job.fate()
-        if trace and jobs.TOO_OFTEN in trace:
+    if not run.done:
+        trace = jobs.traceback_of(run.job) or ""
+        if jobs.TOO_OFTEN in trace:
             _fail(run, _how_it_died(run.job, "TIMEOUT", params))
+        elif run.fate in jobs.NO_FAULT and run.attempts <= params.max_timeouts:
+            log.warning("%s: Slurm ended job %s (%s) and did not requeue it; submitting another, which goes on from the checkpoint", run.folder, run.job.id, run.fate)
         elif trace:
             _fail(run, jobs.tail_of_trace(trace))
-        elif fate in jobs.NO_FAULT and run.attempts <= params.max_timeouts:
-            log.warning("%s: Slurm ended job %s (%s) and did not requeue it; submitting another, which goes on from the checkpoint", run.folder, run.job.id, fate)
         else:
-            _fail(run, _how_it_died(run.job, fate, params))
+            _fail(run, _how_it_died(run.job, run.fate, params))
     run.job = None
 
 
 def _how_it_died(job: Job, fate: str, params: Launch) -> str:
     hints = {"OUT_OF_MEMORY": f"out of memory, {params.mem_gb} GB asked; raise train.launch.mem_gb", "CANCELLED": "somebody cancelled it",
+             "COMPLETED": f"but its done.json is not seen here after {LATE['COMPLETED']} s; expected a folder that all nodes see",
              "TIMEOUT": f"it reached its limit of {params.timeout_min} min more than {params.max_timeouts} times; raise train.launch.timeout_min or max_timeouts"}
     path = jobs.error_log(job)
     said = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()][-3:] if path.is_file() else []
@@ -219,7 +299,7 @@ def _how_it_died(job: Job, fate: str, params: Launch) -> str:
 
 def _fail(run: _Run, reason: str) -> None:
     assert run.job
-    run.failure = (f"{run.work.config['name']}: job {run.job.id} failed: {reason} (log: {os.path.relpath(jobs.error_log(run.job))}; "
+    run.failure = (f"{run.name}: job {run.job.id} failed: {reason} (log: {os.path.relpath(jobs.error_log(run.job))}; "
                    "its checkpoint is kept, the next run goes on from it)")
     run.job = None
 

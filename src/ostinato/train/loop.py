@@ -27,6 +27,9 @@ from ostinato.train.parallel import Crew
 from ostinato.train.usage import Usage, whereabouts
 
 log = logging.getLogger(__name__)
+CHECKPOINT = "checkpoint.pt"
+#: How long a file of another node is waited for, s: NFS keeps what it knows of a folder for up to a minute.
+LATE_SECONDS = 120
 
 
 class Task(Protocol):
@@ -44,7 +47,7 @@ class Task(Protocol):
 
 @dataclass
 class _Run:
-    """The state of a run. `micro` examples are computed at a time."""
+    """The state of a run. `micro` examples are computed at a time, `asked` as long as memory holds them."""
 
     task: Task
     loop: Loop
@@ -53,6 +56,7 @@ class _Run:
     crew: Crew
     optimizer: Any
     average: Average | None
+    asked: int
     micro: int
     step: int = 0
     seconds: float = 0.0
@@ -73,7 +77,7 @@ class Preempted(Exception):
 
 def train(task: Task, loop: Loop, plan: Schedule, folder: Path, notice: Callable[[], str] = lambda: "", method: Method | None = None,
           crew: Crew = Crew()) -> dict[str, Any]:
-    """Train until `task.steps`, from the checkpoint in `folder` if there is one; with none to take, validate. Returns the summary.
+    """Train until `task.steps`, from the checkpoint in `folder` if there is one; with none to take, validate. Returns the summary, in the first process.
 
     Args:
         notice: asked after every step: `stop` writes a checkpoint and ends, `save` writes one and goes on.
@@ -93,7 +97,8 @@ def train(task: Task, loop: Loop, plan: Schedule, folder: Path, notice: Callable
     optimizer = optimizer_for(task.model, loop, plan, method)
     average = Average(task.model, method.ema) if method and method.ema else None
     micro = (method.micro_batch if method else None) or plan.batch_size
-    run = _Run(task, loop, plan, folder, crew, optimizer, average, min(micro, -(-plan.batch_size // crew.size)))
+    asked = min(micro, -(-plan.batch_size // crew.size))
+    run = _Run(task, loop, plan, folder, crew, optimizer, average, asked, asked)
     _resume(run)
     events = _Events(folder / "events.jsonl", run.step, silent=crew.rank > 0)
     begun, usage = time.monotonic() - run.seconds, Usage()
@@ -122,7 +127,7 @@ def train(task: Task, loop: Loop, plan: Schedule, folder: Path, notice: Callable
         events.write({"step": 0, "split": "valid", "loss": validate(run)})
     if average:
         average.move_in()
-    return _summary(folder, task, run.micro)
+    return _summary(run) if crew.rank == 0 else {}
 
 
 def _step(run: _Run, rate: float, events: _Events) -> tuple[float, int]:
@@ -226,24 +231,56 @@ def _save(run: _Run) -> None:
     import torch
 
     if run.crew.rank == 0:
-        with atomic(run.folder / "checkpoint.pt") as path:
+        with atomic(run.folder / CHECKPOINT) as path:
             torch.save({"step": run.step, "seconds": run.seconds, "model": trained_state(run.task.model), "optimizer": run.optimizer.state_dict(),
-                        "micro": run.micro, "average": run.average.weights if run.average else None}, path)
+                        "asked": run.asked, "micro": run.micro, "average": run.average.weights if run.average else None}, path)
 
 
 def _resume(run: _Run) -> None:
+    """Go on from the first process's checkpoint, if it has one: every process from the same."""
+    path = run.folder / CHECKPOINT
+    step = run.crew.agree(_read_checkpoint(path, mapped=True)["step"] if run.crew.rank == 0 and path.is_file() else -1)
+    if step < 0:
+        return
+    saved = _checkpoint_of(path, step, run.crew.device)
+    missing, unexpected = run.task.model.load_state_dict(saved["model"], strict=False)
+    wrong = sorted({*unexpected, *(set(missing) & trained_state(run.task.model).keys())})
+    if wrong:
+        raise UserError(f"{path}: not of this model: {', '.join(wrong[:3])}{' ...' * (len(wrong) > 3)} missing or not expected; remove it, and training starts anew")
+    run.optimizer.load_state_dict(saved["optimizer"])
+    run.step, run.seconds = saved["step"], saved["seconds"]
+    if saved["asked"] == run.asked:  # halved since, maybe; where another size is asked for by now, that counts
+        run.micro = saved["micro"]
+    if run.average:
+        run.average.weights = {name: value.to(run.crew.device) for name, value in saved["average"].items()}
+    log.info("%s: going on from step %d", run.folder, run.step)
+
+
+def _checkpoint_of(path: Path, step: int, device: str) -> dict[str, Any]:
+    """The checkpoint of a step, which a network file system may show late."""
+    end, found = time.monotonic() + LATE_SECONDS, None
+    while time.monotonic() < end:
+        if path.is_file():
+            saved = _read_checkpoint(path, mapped=device != "cpu")
+            if saved["step"] == step:
+                return saved
+            found = saved["step"]
+        time.sleep(0.5)
+    raise UserError(f"{path}: seen from here it is of {'no step' if found is None else f'step {found}'}, the first process goes on from step {step}; "
+                    f"waited {LATE_SECONDS} s: expected a folder that all nodes see")
+
+
+def _read_checkpoint(path: Path, mapped: bool) -> dict[str, Any]:
+    """A checkpoint, its tensors on the CPU: from there AdamW's count of steps stays, and all else goes to its place one by one.
+
+    `mapped`: read when it is used, as what goes to a GPU at once. What stays on the CPU is read whole: another node may replace the file, and then a mapping ends in SIGBUS.
+    """
     import torch
 
-    path = run.folder / "checkpoint.pt"
-    if not path.is_file():
-        return
-    saved = torch.load(path, map_location=run.crew.device, weights_only=True)
-    run.task.model.load_state_dict(saved["model"], strict=False)
-    run.optimizer.load_state_dict(saved["optimizer"])
-    run.step, run.seconds, run.micro = saved["step"], saved["seconds"], saved["micro"]
-    if run.average:
-        run.average.weights = saved["average"]
-    log.info("%s: going on from step %d", run.folder, run.step)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except Exception as error:  # torch raises whatever its unpickler and its zip reader do
+        raise UserError(f"{path}: not a checkpoint that torch can read ({' '.join(str(error).split())[:160]}); remove it, and training starts anew") from None
 
 
 class _Events:
@@ -264,12 +301,12 @@ class _Events:
         print(" ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in event.items()), flush=True)
 
 
-def _summary(folder: Path, task: Task, micro: int) -> dict[str, Any]:
-    events = read_jsonl(folder / "events.jsonl")
+def _summary(run: _Run) -> dict[str, Any]:
+    events = read_jsonl(run.folder / "events.jsonl")
     last = {event["split"]: event for event in events if "split" in event}
-    parameters = list(task.model.parameters())
-    summary = {"steps": task.steps, "train_loss": last.get("train", {}).get("loss"), "valid_loss": last["valid"]["loss"],
+    parameters = list(run.task.model.parameters())
+    summary = {"steps": run.task.steps, "train_loss": last.get("train", {}).get("loss"), "valid_loss": last["valid"]["loss"],
                "seconds": last.get("train", {}).get("seconds", 0.0), "parameters": sum(p.numel() for p in parameters),
-               "trained_parameters": sum(p.numel() for p in parameters if p.requires_grad), "micro_batch": micro}
-    write_json(folder / "summary.json", summary)
+               "trained_parameters": sum(p.numel() for p in parameters if p.requires_grad), "micro_batch": run.micro, "processes": run.crew.size}
+    write_json(run.folder / "summary.json", summary)
     return summary

@@ -9,12 +9,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import UserError, hash_value, sha256, write_sidecar
+from ostinato.files import UserError, write_sidecar
 from ostinato.lm.pretrained import LM_FILE
 from ostinato.params import part
 from ostinato.params_midi import Augmentation, Gpt, Studied
 from ostinato.sections import Launch, Schedule
 from ostinato.train.launch import TrainJob, deliver, each_run, launch
+from ostinato.train.signature import signed
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +30,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--composer", help="learn this composer's pieces alone")
     parser.add_argument("--init", type=Path, help="folder of the model to go on from")
     parser.add_argument("--runs", type=Path, required=True, help="folder of all runs")
+    parser.add_argument("--again", action=argparse.BooleanOptionalAction, default=False, help="train anew what is trained already; earlier runs are set aside")
     parser.add_argument("--out", type=Path, nargs="+", required=True, help="folder for each trained model")
 
 
 def run(args: argparse.Namespace) -> None:
     """Train, or go on training, and export."""
     configs = [configuration(args, name, plan) for name, plan in each_run(args.name, args.plan, args.out)]
-    launch([TrainJob(config) for config in configs], part(Launch, "launch", args.launch))
+    launch([TrainJob(config) for config in configs], part(Launch, "launch", args.launch), args.again)
     for config, out in zip(configs, args.out):
         folder = Path(config["folder"])
         copied = deliver(folder, out, [*(["adapter"] if (folder / "adapter").is_dir() else []), "events.jsonl", LM_FILE, "tokenizer.json"])
@@ -47,11 +49,9 @@ def configuration(args: argparse.Namespace, run_name: str, plan: str) -> dict[st
     """Everything a job needs, as plain JSON, with its signature and folder."""
     sections = {"loop": part(Studied, "midi.train", args.params), "model": part(Gpt, "midi.model", args.model),
                 "augmentation": part(Augmentation, "midi.augmentation", args.augmentation), "plan": part(Schedule, "plan", plan)}
-    decisive = {"task": "ostinato.train.midigpt", "composer": args.composer} | {name: value.model_dump() for name, value in sections.items()}
-    signature = hash_value([decisive, [sha256(path) for path in inputs(args)]])[:12]
-    name = f"midi-{run_name}"
-    return decisive | {"name": name, "tokenizer": str((args.tokens / "tokenizer.json").resolve()), "shards": [str(path.resolve()) for path in shards(args.tokens)],
-                       "init": str(args.init.resolve()) if args.init else None, "signature": signature, "folder": str((args.runs / name / signature).resolve())}
+    config = {"task": "ostinato.train.midigpt", "name": f"midi-{run_name}", "composer": args.composer} | {name: value.model_dump() for name, value in sections.items()}
+    return signed(config, inputs(args), args.runs) | {"tokenizer": str((args.tokens / "tokenizer.json").resolve()), "init": str(args.init.resolve()) if args.init else None,
+                                                      "shards": [str(path.resolve()) for path in shards(args.tokens)]}
 
 
 def shards(folder: Path) -> list[Path]:

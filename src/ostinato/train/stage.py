@@ -1,7 +1,6 @@
 """Train language models through submitit and put them, whole, where the next rules look for them: one, or the runs of a sweep side by side.
 
-The run's folder is `<runs>/<name>/<signature>`: the signature is a hash of everything that decides the weights (as in dora), so that a run goes on
-exactly when nothing of that has changed, and earlier runs are kept.
+What a run is known by, and so where its folder lies, is in train.signature.
 """
 
 from __future__ import annotations
@@ -12,11 +11,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import atomic, hash_value, sha256, write_sidecar
+from ostinato.files import atomic, write_sidecar
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, locate
 from ostinato.params import Launch, Model, Plan, Training, part, section
 from ostinato.train.launch import TrainJob, deliver, each_run, launch
 from ostinato.train.plan import refuse_before_queueing
+from ostinato.train.signature import signed
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--codes", type=Path, nargs="+", required=True, help="arrays of codes")
     parser.add_argument("--init", type=Path, help="folder of the model to go on from")
     parser.add_argument("--runs", type=Path, required=True, help="folder of all runs")
+    parser.add_argument("--again", action=argparse.BooleanOptionalAction, default=False, help="train anew what is trained already; earlier runs are set aside")
     parser.add_argument("--out", type=Path, nargs="+", required=True, help="folder for each trained model")
 
 
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     configs = [configuration(args, name, plan) for name, plan in each_run(args.name, args.plan, args.out)]
     for config in configs:
         refuse_before_queueing(config, how)
-    launch([TrainJob(config) for config in configs], how)
+    launch([TrainJob(config) for config in configs], how, args.again)
     for config, out in zip(configs, args.out):
         export(config, out, args)
 
@@ -50,12 +51,8 @@ def configuration(args: argparse.Namespace, name: str, plan: str) -> dict[str, A
     model: Model = section("model", args.model)
     config = {"task": "ostinato.train.musicgen", "name": name, "loop": training.model_dump(), "plan": what.model_dump(),
               "model": model.model_dump(), "chords": name != "base", "adopted": args.init is None and model.pretrained is not None}
-    decisive = {key: value for key, value in config.items() if key != "name"}
-    made_from = [sha256(path) for path in inputs(args)]
-    signature = hash_value([decisive, made_from])[:12]
     init = str(args.init.resolve()) if args.init else model.pretrained
-    return config | {"codec": str(args.codec.resolve()), "codes": [str(path.resolve()) for path in args.codes], "signature": signature,
-                     "init": init, "folder": str((args.runs / name / signature).resolve())}
+    return signed(config, inputs(args), args.runs) | {"codec": str(args.codec.resolve()), "codes": [str(path.resolve()) for path in args.codes], "init": init}
 
 
 def inputs(args: argparse.Namespace) -> list[Path]:

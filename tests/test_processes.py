@@ -1,0 +1,190 @@
+"""Training by several processes: whatever happens to any of them, a run ends with the weights of an undisturbed one, and no run meddles with another."""
+
+import itertools
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from textwrap import dedent, indent
+
+import psutil
+import pytest
+from training import LOOP, PLAN, assert_same_end, command, make_codes, run_folder, start, wait_for_step
+
+from ostinato.files import UserError, read_json, read_jsonl, write_json
+from ostinato.train import jobs, launch
+from ostinato.train.jobs import SlurmJob, hold
+from ostinato.train.launch import TrainJob
+
+SCHEDULE = PLAN.model_copy(update={"steps": 40, "batch_size": 4})
+
+
+@pytest.fixture(scope="module")
+def codes(tmp_path_factory) -> Path:
+    return make_codes(tmp_path_factory.mktemp("codes"))
+
+
+def process_of(folder: Path, rank: int) -> psutil.Process:
+    """A process of a run's job on this machine."""
+    controller = psutil.Process(int(read_json(run_folder(folder) / "job.json")["id"]))
+    return next(one for one in controller.children() if one.environ().get("SUBMITIT_LOCAL_GLOBALID") == str(rank))
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_killed_or_told_to_stop_in_any_process_a_run_ends_with_the_same_weights(codes, tmp_path, size):
+    words = [command(codes, tmp_path / name, plan=SCHEDULE, launch={"tasks_per_node": size}) for name in ("undisturbed", "hit")]
+    assert start(words[0]).wait(200) == 0
+    hit = tmp_path / "hit"
+    for rank, step in ((size - 1, 5), (0, 15)):
+        process = start(words[1])
+        wait_for_step(hit, step)
+        process_of(hit, rank).kill()
+        said = process.communicate(timeout=100)[1]
+        assert process.returncode == 2 and "its checkpoint is kept" in said, said
+    process = start(words[1])
+    wait_for_step(hit, 25)
+    process_of(hit, size - 1).send_signal(signal.SIGUSR2)  # before the first process is told
+    assert process.wait(200) == 0, process.stderr.read()
+    starts = [event["step"] for event in assert_same_end(hit, tmp_path / "undisturbed") if "event" in event]
+    assert len(starts) == 4 and starts[-1] >= 25
+
+
+def together(size: int, folder: Path, work: str, **jobs: str) -> list[str]:
+    """What the processes of jobs print, rank by rank and job by job, each a folder and its variables as KEY=VALUE; `work` knows its `us` and `folder`."""
+    script = "import itertools, os, sys\nfrom pathlib import Path\nfrom ostinato.train.parallel import crew\nfolder = Path(sys.argv[1])\nwith crew(folder) as us:\n"
+    running = []
+    for name, variables in jobs.items():
+        (folder / name).mkdir(exist_ok=True)
+        for rank in range(size):
+            ours = {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank), "SLURM_NTASKS": str(size), "SLURM_NNODES": "1", "SLURM_NODEID": "0", "SLURM_JOB_NODELIST": "localhost",
+                    "SUBMITIT_EXECUTOR": "slurm", "SLURM_JOB_ID": "40", "PYTHONPATH": str(Path(__file__).parent)} | dict(pair.split("=") for pair in variables.split())
+            running.append(subprocess.Popen([sys.executable, "-c", script + indent(dedent(work), "    "), str(folder / name)], env=os.environ | ours, stdout=subprocess.PIPE,
+                                            stderr=subprocess.PIPE, text=True))
+    said = [process.communicate(timeout=100) for process in running]
+    return [(printed if running[k].returncode == 0 else errors).strip().splitlines()[-1] for k, (printed, errors) in enumerate(said)]
+
+
+def test_runs_of_a_sweep_on_one_node_do_not_meet_each_other(tmp_path):
+    said = together(2, tmp_path, "print(us.sum(int(os.environ['SLURM_ARRAY_TASK_ID']) * 50 + 1))",
+                    first="SLURM_JOB_ID=40 SLURM_ARRAY_JOB_ID=39 SLURM_ARRAY_TASK_ID=0", second="SLURM_JOB_ID=41 SLURM_ARRAY_JOB_ID=39 SLURM_ARRAY_TASK_ID=1")
+    assert said == ["2.0", "2.0", "102.0", "102.0"]
+
+
+#: Trains a task of which so many examples have room in the second process, up to a step, or is told to stop before.
+TRAINS = """
+from training import LOOP, PLAN
+from test_train import Hungry
+from ostinato.train import loop
+loop.LATE_SECONDS = 4
+task, told = Hungry(room=8 if us.rank == 0 else ROOM), itertools.count(1)
+task.steps = STEPS
+try:
+    summary = loop.train(task, LOOP, PLAN.model_copy(update={"batch_size": 8}), folder if us.rank == 0 else folder / "SEES",
+                         lambda: "stop" if next(told) == STOP else "", crew=us)
+    print(summary.get("micro_batch"), *task.model.weight.flatten().tolist())
+except loop.Preempted as stopped:
+    print(stopped)
+"""
+
+
+def trained(folder: Path, size: int, steps: int, room: int = 8, sees: str = ".", stop: int = 0) -> list[str]:
+    """What processes print that train so far; all but the first look for files in another folder, as if a network file system showed them that."""
+    return together(size, folder, TRAINS.replace("ROOM", str(room)).replace("STEPS", str(steps)).replace("SEES", sees).replace("STOP", str(stop)), run="")
+
+
+def weights(said: str) -> list[float]:
+    return [float(word) for word in said.split()[1:]]
+
+
+def test_all_go_on_from_the_step_of_the_first_process(tmp_path):
+    (tmp_path / "alone").mkdir()
+    at_once = weights(trained(tmp_path / "alone", 1, 20)[0])
+    assert all(said.endswith("stopped at step 7 of 20") for said in trained(tmp_path, 2, 20, stop=7))
+    (tmp_path / "run/late").mkdir()
+    assert "checkpoint.pt: seen from here it is of no step, the first process goes on from step 7" in trained(tmp_path, 2, 20, sees="late")[1]
+    (tmp_path / "run/late/checkpoint.pt").write_bytes((tmp_path / "run/checkpoint.pt").read_bytes())
+    said = trained(tmp_path, 2, 20, sees="late")
+    assert weights(said[0]) == weights(said[1]) == pytest.approx(at_once, abs=1e-5)
+
+
+def test_a_model_that_is_not_trained_is_validated_by_all_and_written_by_the_first(tmp_path):
+    assert [one.split()[0] for one in trained(tmp_path, 2, 0, sees="elsewhere")] == ["4", "None"]
+    assert not (tmp_path / "run/elsewhere/events.jsonl").exists() and read_json(tmp_path / "run/summary.json")["steps"] == 0
+
+
+def test_short_of_memory_in_one_process_all_compute_less_at_a_time(tmp_path):
+    (tmp_path / "room").mkdir()
+    said, roomy = trained(tmp_path, 2, 4, room=1), trained(tmp_path / "room", 2, 4)
+    assert said[0].split()[0] == "1" and roomy[0].split()[0] == "4"
+    assert weights(said[1]) == pytest.approx(weights(roomy[1]), abs=1e-5)
+    events = [event for event in read_jsonl(tmp_path / "run/events.jsonl") if event.get("event") == "out_of_memory"]
+    assert [event["micro_batch"] for event in events] == [2, 1] and "another process" in events[0]["reason"]
+
+
+class Cluster:
+    """What a Slurm says: of a job `7`, `states` one after the other, the last for ever; nothing once it has left."""
+
+    def __init__(self, monkeypatch, states: Sequence[str], fate: str = "FAILED") -> None:
+        self.states, self.fate, self.cancelled = list(states), fate, False
+        monkeypatch.setattr(jobs, "_ask", self.ask)
+        monkeypatch.setattr(jobs, "FIRST_PAUSE", 0.05)
+
+    def ask(self, *words: str) -> subprocess.CompletedProcess:
+        if words[0] == "scancel":
+            self.cancelled, self.states = True, [""]
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        said = {"squeue": f"7|{state}\n" if state else "", "sacct": self.fate}.get(words[0], "")
+        return subprocess.CompletedProcess(words, 0, said, "")
+
+
+def follow(folder: Path, monkeypatch, when: Callable[[int], None] = lambda look: None) -> None:
+    """Launch a run that is job 7, in whose second process something has failed; `when` is called at each look with its number."""
+    logs = folder / "jobs"
+    logs.mkdir()
+    write_json(folder / "job.json", {"cluster": "slurm", "id": "7", "logs": "jobs"})
+    (logs / "7_1_result.pkl").write_bytes(pickle.dumps(("error", "Traceback\nRuntimeError: Connection closed by peer")))
+    looks = itertools.count()
+    monkeypatch.setattr(launch.time, "sleep", lambda seconds, sleep=time.sleep: (when(next(looks)), sleep(0.02)))
+    work = TrainJob({"name": "run", "folder": str(folder), "signature": "s"})
+    launch.launch([work], LOOP.launch.model_copy(update={"cluster": "slurm", "poll_seconds": 1, "max_timeouts": 0}))
+
+
+def test_a_failure_is_believed_of_a_job_that_has_left_the_queue(tmp_path, monkeypatch):
+    Cluster(monkeypatch, ["RUNNING", "COMPLETING", "PENDING", "RUNNING"])
+    follow(tmp_path, monkeypatch, lambda look: write_json(tmp_path / "done.json", {}) if look == 30 else None)  # requeued, it comes to its end
+    (tmp_path / "left").mkdir()
+    Cluster(monkeypatch, ["RUNNING", "COMPLETING", ""])
+    with pytest.raises(UserError, match="(?s)job 7 failed: .*Connection closed by peer"):
+        follow(tmp_path / "left", monkeypatch)
+
+
+def test_a_job_that_goes_on_without_one_of_its_processes_is_cancelled(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "GIVE_UP", 0.5)
+    cluster = Cluster(monkeypatch, ["RUNNING"])
+    with pytest.raises(UserError, match="(?s)Connection closed by peer.*its other processes went on, and were cancelled"):
+        follow(tmp_path, monkeypatch)
+    assert cluster.cancelled
+
+
+def test_what_a_finished_job_wrote_may_be_seen_late(tmp_path, monkeypatch):
+    Cluster(monkeypatch, ["RUNNING", ""], fate="COMPLETED")
+    (tmp_path / "jobs").mkdir()
+    write_json(tmp_path / "job.json", {"cluster": "slurm", "id": "7", "logs": "jobs"})
+    monkeypatch.setattr(launch.time, "sleep", lambda seconds, sleep=time.sleep: sleep(0.02))
+    threading.Timer(2, write_json, (tmp_path / "done.json", {})).start()
+    launch.launch([TrainJob({"name": "run", "folder": str(tmp_path), "signature": "s"})], LOOP.launch.model_copy(update={"cluster": "slurm", "poll_seconds": 1}))
+
+
+def test_a_lock_is_waited_for_so_long_and_then_says_whose_it_is(tmp_path):
+    with hold(tmp_path / "lock"):
+        with pytest.raises(UserError, match=f"lock: waited 0 s for process {os.getpid()} on {socket.gethostname()}, which trains this run"):
+            with hold(tmp_path / "lock", seconds=0.2):
+                pass
+    with hold(tmp_path / "lock", seconds=0.2):
+        pass
