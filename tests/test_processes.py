@@ -181,6 +181,15 @@ def test_what_a_finished_job_wrote_may_be_seen_late(tmp_path, monkeypatch):
     launch.launch([TrainJob({"name": "run", "folder": str(tmp_path), "signature": "s"})], LOOP.launch.model_copy(update={"cluster": "slurm", "poll_seconds": 1}))
 
 
+def test_a_job_that_a_killed_launcher_could_not_note_is_found_by_its_name(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(jobs, "_ask", lambda *words: asked.append(words) or subprocess.CompletedProcess(words, 0, "12_1|PENDING\n12_0|RUNNING\n9_0|COMPLETING\n", ""))
+    folders = [tmp_path / name for name in "ab"]
+    write_json(folders[0] / "job.json", {"id": "9_0"})  # an earlier one, which has failed
+    found = jobs.submit([None, None], folders, "ostinato-a-0123", LOOP.launch.model_copy(update={"cluster": "slurm"}), jobs.Queue(1))
+    assert [job.id for job in found] == [read_json(folder / "job.json")["id"] for folder in folders] == ["12_0", "12_1"] and "--name=ostinato-a-0123" in asked[0]
+
+
 def test_a_lock_is_waited_for_so_long_and_then_says_whose_it_is(tmp_path):
     with hold(tmp_path / "lock"):
         with pytest.raises(UserError, match=f"lock: waited 0 s for process {os.getpid()} on {socket.gethostname()}, which trains this run"):

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 import yaml
 from project import REPEATABLE, TINY, copy_project, run, surroundings
-from training import LOOP, PLAN, assert_same_end, command, losses, make_codes, run_folder, start, wait_for_step
+from training import LOOP, PLAN, assert_same_end, command, losses, make_codes, run_folder, side_by_side, start, wait_for_step
 
 from ostinato.files import read_json, read_whole_lines, sha256
 
@@ -99,6 +100,38 @@ def test_two_jobs_on_two_nodes_train_one_model(slurm, codes, tmp_path):
         assert done.returncode == 0, done.stderr
     assert losses(tmp_path / "two/model") == pytest.approx(losses(tmp_path / "one/model"), rel=1e-4)
     assert int(ask("sacct", "-X", "-n", "-P", "-o", "NNodes", "-j", job_of(tmp_path / "two"))) == 2
+
+
+def process_of(job: str, rank: int) -> psutil.Process:
+    """A training process of a task of a job array, on whichever node."""
+    wanted = dict(zip(("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"), job.split("_"))) | {"SLURM_PROCID": str(rank)}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if "submitit.core._submit" in process.cmdline() and wanted.items() <= process.environ().items():
+                return process
+    raise AssertionError(f"no process {rank} of job {job}")
+
+
+def test_two_runs_by_two_processes_each_on_one_node_end_alike_whatever_hits_one_of_them(slurm, codes, tmp_path):
+    """The job of one is requeued, then a process of it is told to stop before the first one, then one is killed: that ends this run, and not the other."""
+    plan, hit, undisturbed = PLAN.model_copy(update={"steps": 400, "batch_size": 4}), tmp_path / "hit", tmp_path / "undisturbed"
+    assert start(command(codes, undisturbed, plan=plan, launch={"tasks_per_node": 2})).wait(300) == 0
+    on_cpu1 = ON_SLURM | {"partition": "cpu", "gpus": 0, "tasks_per_node": 2, "mem_gb": 3, "options": {"nodelist": "cpu1"}}
+    words = side_by_side(command(codes, hit, plan=plan, launch=on_cpu1), hit)
+    process = start(words)
+    wait_for_step(hit, 20)
+    job = job_of(hit)
+    for blow in (lambda: ask("scontrol", "requeue", job), lambda: process_of(job, 1).send_signal(signal.SIGUSR2)):
+        before = len(attempts(hit))
+        blow()
+        wait_until(lambda: len(attempts(hit)) > before)
+        wait_for_step(hit, attempts(hit)[-1]["step"] + 20)
+    process_of(job, 1).kill()
+    said = process.communicate(timeout=200)[1]
+    assert process.returncode == 2 and f"chords: job {job} failed" in said and "other:" not in said, said
+    assert start(words).wait(200) == 0
+    assert len([event for event in assert_same_end(hit, undisturbed) if "event" in event]) == 4
+    assert sha256(hit / "other/state_dict.bin") == sha256(undisturbed / "model/state_dict.bin")
 
 
 def spoilt_model(codes: Path, folder: Path) -> Path:

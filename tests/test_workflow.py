@@ -332,3 +332,9 @@ def keys(given: dict, rule: str) -> set[str]:
         return {"train.base"} if rule == "base" else {"train.tune", "sweep"}
     assert given.keys() < params.Train.model_fields.keys(), given
     return {f"train.{key}" for key in given}
+
+
+def test_a_rule_that_is_forced_by_its_name_trains_anew_and_one_forced_by_a_file_delivers(project):
+    for words, asked in ((("-R", "base"), "--again"), (("--force", "results/models/base/state_dict.bin"), "--no-again")):
+        said = snakemake(project, "-n", "-p", *words).stdout
+        assert re.findall(r"ostinato train --name base .*? (--\S*again)", said) == [asked] and "--name tune-0" not in said.partition("--again")[0]

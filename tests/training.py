@@ -47,6 +47,15 @@ def command(codes: Path, folder: Path, name: str = "chords", plan=PLAN, launch: 
             "--codes", str(codes / "shard-00.npy"), "--runs", str(folder / "runs"), "--out", str(folder / "model"), *(["--init", str(init)] if init else [])]
 
 
+def side_by_side(words: list[str], folder: Path) -> list[str]:
+    """The same command for two runs of a sweep, `chords` and `other`."""
+    twice = {"--name": ["chords", "other"], "--plan": 2 * [words[words.index("--plan") + 1]], "--out": [str(folder / "model"), str(folder / "other")]}
+    for option, values in twice.items():
+        place = words.index(option)
+        words = [*words[:place + 1], *values, *words[place + 2:]]
+    return words
+
+
 def start(words: list[str]) -> subprocess.Popen:
     """In a process group of its own, so that launcher, submitit and training can be killed together; in the background of a shell, which ignores Ctrl-C there."""
     return subprocess.Popen(["sh", "-c", 'trap "" INT; exec "$@"', "sh", *words], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

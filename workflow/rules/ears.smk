@@ -41,7 +41,7 @@ rule ear:
     message:
         "Train the {wildcards.ear}"
     shell:
-        "ostinato ear {resources.again} --ear {wildcards.ear} --params {params.section:q} --plan {params.plan:q} --launch {resources.launch:q} "
+        "ostinato ear --ear {wildcards.ear} --params {params.section:q} --plan {params.plan:q} --launch {resources.launch:q} {resources.again} "
         "--drills {input.drills} --runs results/runs --out results/ears 2>&1 | tee -i {log}"
 
 

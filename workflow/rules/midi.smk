@@ -90,8 +90,8 @@ rule pretrain:
     message:
         "Train the MIDI GPT on all pieces: the runs of its sweep"
     shell:
-        "ostinato midi-train {resources.again} --name {params.names} --params {params.section:q} --model {params.model:q} --augmentation {params.augmentation:q} "
-        "--plan {params.plans:q} --launch {resources.launch:q} --tokens results/midi/tokens --runs results/runs --out {params.models} "
+        "ostinato midi-train --name {params.names} --params {params.section:q} --model {params.model:q} --augmentation {params.augmentation:q} "
+        "--plan {params.plans:q} --launch {resources.launch:q} {resources.again} --tokens results/midi/tokens --runs results/runs --out {params.models} "
         "2>&1 | tee -i {log}"
 
 
@@ -141,8 +141,8 @@ rule finetune:
     message:
         "Fine-tune the MIDI GPT on {wildcards.composer}"
     shell:
-        "ostinato midi-train {resources.again} --name {wildcards.composer:q} --composer {wildcards.composer:q} --params {params.section:q} --model {params.model:q} "
-        "--augmentation {params.augmentation:q} --plan {params.plan:q} --launch {resources.launch:q} --tokens results/midi/tokens "
+        "ostinato midi-train --name {wildcards.composer:q} --composer {wildcards.composer:q} --params {params.section:q} --model {params.model:q} "
+        "--augmentation {params.augmentation:q} --plan {params.plan:q} --launch {resources.launch:q} {resources.again} --tokens results/midi/tokens "
         "--init results/midi/models/pretrained --runs results/runs --out results/midi/models/{wildcards.composer:q} 2>&1 | tee -i {log:q}"
 
 

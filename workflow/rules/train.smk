@@ -25,7 +25,7 @@ rule base:
     message:
         "Train the base model: music by instrument, no chords; a pretrained one is taken as it is"
     shell:
-        "ostinato train {resources.again} --name base --params {params.section:q} --model {params.model:q} --plan {params.plan:q} --launch {resources.launch:q} "
+        "ostinato train --name base --params {params.section:q} --model {params.model:q} --plan {params.plan:q} --launch {resources.launch:q} {resources.again} "
         "--codec results/codec --codes {input.codes} --runs results/runs --out results/models/base 2>&1 | tee -i {log}"
 
 
@@ -57,8 +57,8 @@ rule tune:
     message:
         "Fine-tune on chord prompts: the runs of the sweep"
     shell:
-        "ostinato train {resources.again} --name {params.names} --params {params.section:q} --model {params.model:q} --plan {params.plans:q} "
-        "--launch {resources.launch:q} --codec results/codec --codes {input.codes} --init results/models/base "
+        "ostinato train --name {params.names} --params {params.section:q} --model {params.model:q} --plan {params.plans:q} "
+        "--launch {resources.launch:q} {resources.again} --codec results/codec --codes {input.codes} --init results/models/base "
         "--runs results/runs --out {params.models} 2>&1 | tee -i {log}"
 
 
