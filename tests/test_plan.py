@@ -29,12 +29,12 @@ from ostinato.train.musicgen import MusicGenTask, Shown, prepare
 from ostinato.train.optimizers import optimizer_for
 
 CASES = {
-    "all weights": Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None),
-    "all weights, bf16": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=False, lora=None, ema=None),
-    "all weights, bf16, checkpointing": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=True, lora=None, ema=None),
-    "all weights, muon": Method(optimizer="muon", precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None),
-    "adapters": Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=Lora(rank=8, alpha=16, dropout=0), ema=None),
-    "adapters, bf16, checkpointing": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=True, lora=Lora(rank=8, alpha=16, dropout=0), ema=None),
+    "all weights": Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None, deterministic=False),
+    "all weights, bf16": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=False, lora=None, ema=None, deterministic=False),
+    "all weights, bf16, checkpointing": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=True, lora=None, ema=None, deterministic=False),
+    "all weights, muon": Method(optimizer="muon", precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None, deterministic=False),
+    "adapters": Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=Lora(rank=8, alpha=16, dropout=0), ema=None, deterministic=False),
+    "adapters, bf16, checkpointing": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=True, lora=Lora(rank=8, alpha=16, dropout=0), ema=None, deterministic=False),
 }
 SHAPE, EXAMPLES, STEPS, WORDS, WIDTH = Shape(192, 4, 4, 768, 128, (0, 1, 2, 3)), 2, 200, 16, 64
 GB = ["--gpu-gb", "48"]

@@ -135,3 +135,4 @@ class Method(Section):
     checkpointing: bool = Field(description="compute activations twice instead of keeping them: a sixth more time, a fraction of the memory")
     lora: Lora | None = Field(description="train adapters alone; null: all weights")
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(description="decay of the moving average of weights that becomes the model; null: the last weights")
+    deterministic: bool = Field(description="on GPUs: the same bits again, as on the CPU always, slower (see train.determinism); false: but for what rounding leaves")

@@ -16,6 +16,8 @@ from ostinato.lm.shape import Shape
 
 LM_FILE = "state_dict.bin"
 CODEC_FILE = "compression_state_dict.bin"
+#: Of what T5 says of texts so much is kept, the latest, bytes of the host's memory: 5,000 texts of 16 words by T5-base.
+KEPT_TEXTS = 2**28
 #: The published sizes (Copet et al., 2023): width, layers, heads.
 SIZES = {"small": (1024, 24, 16), "medium": (1536, 48, 24), "large": (2048, 48, 32)}
 #: What our decoder computes, in the words of audiocraft's section transformer_lm. A key that is absent has audiocraft's default, which these are.

@@ -12,8 +12,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import atomic, hash_value, sha256, write_sidecar
+from ostinato.files import atomic, hash_value, read_json, sha256, write_sidecar
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, locate
+from ostinato.machine import trained_on
 from ostinato.params import Launch, Model, Plan, Training, part, section
 from ostinato.train.launch import TrainJob, deliver, each_run, launch
 from ostinato.train.plan import refuse_before_queueing
@@ -72,4 +73,5 @@ def export(config: dict[str, Any], out: Path, args: argparse.Namespace) -> None:
         shutil.copyfile(args.codec / CODEC_FILE, path)
     copied = deliver(folder, out, [*(["adapter"] if (folder / "adapter").is_dir() else []), "events.jsonl", LM_FILE])
     public = {key: config[key] for key in ("name", "plan", "model", "signature")}
-    write_sidecar(out / LM_FILE, "train", inputs(args), json.loads(json.dumps(public)), config["loop"]["seed"], beside=[out / CODEC_FILE, *copied])
+    write_sidecar(out / LM_FILE, "train", inputs(args), json.loads(json.dumps(public)), config["loop"]["seed"], trained_on(read_json(folder / "done.json")),
+                  beside=[out / CODEC_FILE, *copied])
