@@ -44,7 +44,7 @@ class Launch(Section):
     max_timeouts: Annotated[int, Field(ge=0)] = Field(description="how many times a timed-out job is requeued")
     gpus: Annotated[int, Field(ge=0)] = Field(description="GPUs per job")
     cpus: Positive = Field(description="CPU cores per job")
-    mem_gb: Positive = Field(description="memory per job, GB")
+    mem_gb: Positive = Field(description="memory that a job asks of each of its nodes, for all its processes there, GB of 2**30 bytes")
     partition: str | None = Field(description="Slurm partition")
     account: str | None = Field(description="Slurm account")
     gpu_type: str | None = Field(description="type of GPU, as Slurm names it (a100, l40s); null: any")
