@@ -31,6 +31,7 @@ from ostinato.lm.spectral import build
 from ostinato.lm.t5 import T5Text
 from ostinato.lm.text import describe
 from ostinato.params import Lora
+from ostinato.train import host, memory
 
 MODEL = PARAMS.model.model_copy(update={"dim": 32, "layers": 1, "heads": 2, "text_dim": 16})
 CODEC = PARAMS.codec.model_copy(update={"codebooks": 2, "cardinality": 16, "components": 4, "griffin_lim_iterations": 2})
@@ -134,6 +135,9 @@ def test_loading_and_saving_copy_what_they_must_and_no_more(published, tmp_path,
     size = sum(weight.nbytes for weight in lm.parameters())
     loaded, saved = (int(line) / size for line in done.stdout.split())
     assert loaded < most and saved < most + 0.25
+    subject = memory.Subject("", shape, memory.Text(768, 769 * 512), 50.0, {torch.float32: 4, torch.float16: 2}[dtype])
+    said = host.of(memory.Run(subject, PARAMS.train.method, 1.0, 1, 1), PARAMS.train.launch.model_copy(update={"gpus": 1})).moments["loading"]
+    assert loaded == pytest.approx((said.peak - host.PROCESS - host.CUDA) / size, rel=0.15)
     again = load_lm(tmp_path / "saved")
     assert {weight.dtype for weight in again.state_dict().values()} == {torch.float32}
     assert all(torch.equal(again.state_dict()[name], weight.to(dtype).float()) for name, weight in lm.state_dict().items())

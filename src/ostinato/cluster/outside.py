@@ -68,11 +68,10 @@ def _node(name: str, found: Host) -> Finding:
     """Whether the memory that a training job asks of its node is enough."""
     from ostinato.train import host
 
-    said = " ".join(host.line(found).split()).removeprefix("host memory ")
+    said, todo = f"about {found.peak / host.GIB:.1f} GiB {host.words(found)}", f"set train.launch.mem_gb to {found.ask}"
     if found.peak <= found.limit:
         return ok(name, said)
-    todo = f"set train.launch.mem_gb to {found.ask}"
-    return fail(name, said, todo) if found.held > found.limit else warn(name, said, todo)
+    return (fail if found.held > found.limit else warn)(name, f"{said}; {host.verdict(found)}", todo)
 
 
 def pretrained(params: Params) -> Iterator[Finding]:

@@ -114,20 +114,23 @@ def _copies(subject: Subject) -> tuple[int, int]:
 
 
 def line(host: Host) -> str:
-    """For the plan: how much, of how much, when, and what to set."""
-    most = host.moments[host.when]
-    each = f"{host.processes} processes, " if host.processes > 1 else ""
-    return (f"{'host memory':<24}{host.peak / GIB:>8.2f}  of {host.limit // GIB} (train.launch.mem_gb), {each}{MOMENTS[host.when]}; "
-            f"{host.processes * most.mapped / GIB:.2f} of it pages of files; {verdict(host)}")
+    """For the plan's table: how much, of how much, when, and what to set."""
+    fits = host.peak <= host.limit
+    return f"{'host memory':<24}{host.peak / GIB:>8.2f}  {words(host)}; " + ("fits" if fits else f"{verdict(host)}: set mem_gb: {host.ask}")
+
+
+def words(host: Host) -> str:
+    """Of how much the peak is, when it comes, and what it is made of."""
+    each = f"by {host.processes} processes " if host.processes > 1 else ""
+    mapped = host.processes * host.moments[host.when].mapped
+    return f"of {host.limit // GIB} (train.launch.mem_gb), {each}{MOMENTS[host.when]}; {mapped / GIB:.2f} of it pages of files"
 
 
 def verdict(host: Host) -> str:
-    """Whether it fits, and what to set."""
-    if host.peak <= host.limit:
-        return "fits"
-    if host.held <= host.limit:
-        return f"fits where the kernel takes pages of files back in time; mem_gb: {host.ask} is sure"
-    return f"does not fit, {host.held / GIB:.1f} are held at once: set mem_gb: {host.ask}"
+    """Why what is asked for is too little."""
+    if host.held > host.limit:
+        return f"does not fit, {host.held / GIB:.1f} are held at once"
+    return "fits only where the kernel takes pages of files back in time"
 
 
 def refuse(name: str, host: Host) -> None:
@@ -135,4 +138,4 @@ def refuse(name: str, host: Host) -> None:
     if host.held > host.limit:
         raise UserError(f"{name}: training holds about {host.held / GIB:.1f} GiB of a node's memory at once, train.launch.mem_gb is {host.limit // GIB}; set it to {host.ask}")
     if host.peak > host.limit:
-        log.warning("host memory: %.1f GiB %s, train.launch.mem_gb is %d: %s", host.peak / GIB, MOMENTS[host.when], host.limit // GIB, verdict(host))
+        log.warning("host memory: about %.1f GiB %s; %s: set it to %d", host.peak / GIB, words(host), verdict(host), host.ask)
