@@ -172,9 +172,9 @@ def models_bytes(params: Params, runs: int) -> int:
     """
     method, model = params.train.method, params.model
     weights = pretrained_bytes(model.pretrained) if model.pretrained else 4 * 16 * model.layers * model.dim**2
-    checkpoint = 0 if method.lora and model.pretrained else (4 if method.ema else 3) * weights
+    state = 0 if method.lora and model.pretrained else (4 if method.ema else 3) * weights
     trained = runs + (0 if model.pretrained else 1)
-    return weights * (2 * (runs + 1) + 1) + checkpoint * (trained + 1)
+    return weights * (2 * (runs + 1) + 1) + state * (trained + 1)
 
 
 def missing_bytes(folder: str, needed: int) -> int:
