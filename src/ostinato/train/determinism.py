@@ -1,12 +1,12 @@
 """The same bits again on a GPU, where that is asked for (`train.method.deterministic`).
 
-On the CPU a run that goes on from a checkpoint ends with the very weights of an undisturbed one, always. On a GPU, without this, it ends with weights that differ
-in what rounding leaves, since sums are then made in whatever order threads come: in the backward passes of attention (flash and memory-efficient kernels) and in products
-whose workspace cuBLAS shares between streams; and T5 is asked about texts in other company (lm.t5), since what it had said is not in a checkpoint.
+On the CPU a run that goes on from a checkpoint ends with the very weights of an undisturbed one, always. On a GPU, without this, it ends with weights that
+differ in what rounding leaves: sums are made in whatever order threads come, in the backward passes of attention (flash and memory-efficient kernels) and in
+products whose workspace cuBLAS chooses; and T5 is asked about texts in other company (lm.t5), since what it had said is in no checkpoint.
 
-What else a step does is deterministic on CUDA when torch is told to be (read in torch 2.13's sources and documentation, run on no GPU): the gradients of
-embeddings (`embedding_bag` by sum, `embedding`) and of logits taken by a mask are summed in sorted order, and the cross-entropy of rows [N, C] has no kernel that is not; only that of images
-has. An operation that cannot be deterministic is an error. Between GPUs of different kinds, or versions of torch, nothing makes bits the same; nor between other numbers of processes.
+With it, torch takes the kernels that it has for that: of attention, and of embeddings and logits taken by a mask, whose gradients are then summed in sorted
+order. The cross-entropy of rows [N, C] is deterministic as it is; that of images is not. An operation that cannot be is an error. This was read in torch 2.13's
+documentation; no GPU was at hand. Nothing makes bits the same between kinds of GPU, versions of torch, or numbers of processes.
 """
 
 from __future__ import annotations

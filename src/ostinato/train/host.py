@@ -6,8 +6,8 @@ A process has four moments at which its memory peaks:
   files of published models, copies are made. Where frozen weights are computed with in bf16, those are copies beside it;
 - training: on a GPU nothing of the model is here; on the CPU the whole step is (train.memory);
 - going on from a checkpoint, which is mapped too: what is trained, the optimiser's moments and the moving average;
-- saving: with adapters, the base, loaded again, into which they are merged, and copies of what is put together for the file. On a GPU a tensor at a time passes
-  through, in this as in checkpoints.
+- saving, which one process does: with adapters, the base, loaded again, into which they are merged, and copies of what is put together for the file. On a GPU a
+  tensor at a time passes through, in this as in checkpoints.
 
 Always there are Python and torch, what is kept of T5, and on a GPU CUDA's libraries. Data are memory-mapped and small: an hour of music has 1.5 MB of codes.
 
@@ -40,7 +40,7 @@ MOMENTS = {"loading": "while the model is loaded", "training": "in training", "r
 
 @dataclass(frozen=True)
 class Moment:
-    """Memory of a process, bytes: what it holds, and pages of files beside it."""
+    """Memory of a process, or of several together, bytes: what they hold, and pages of files beside it."""
 
     held: int
     mapped: int = 0
@@ -53,7 +53,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Host:
-    """What `processes` on a node take together, bytes, and the `limit` that the job asks for (train.launch.mem_gb)."""
+    """What `processes` on a node take together at each moment, and the `limit` that the job asks for (train.launch.mem_gb), bytes."""
 
     moments: dict[str, Moment]
     processes: int
@@ -67,12 +67,12 @@ class Host:
     @property
     def peak(self) -> int:
         """The most at any moment."""
-        return self.processes * self.moments[self.when].peak
+        return self.moments[self.when].peak
 
     @property
     def held(self) -> int:
         """The most that cannot be taken back."""
-        return self.processes * max(moment.held for moment in self.moments.values())
+        return max(moment.held for moment in self.moments.values())
 
     @property
     def ask(self) -> int:
@@ -83,7 +83,7 @@ class Host:
 def of(planned: Run, launch: Launch) -> Host:
     """What a run takes of each of its nodes."""
     subject, found = planned.subject, planned.need()
-    on_gpu = bool(launch.gpus or planned.gpu)
+    on_gpu = bool(launch.gpus or planned.gpu and launch.cluster == "local")  # a login node's GPU is not the job's
     always = PROCESS + (KEPT_TEXTS if subject.text.apart else 0)
     here = 0 if on_gpu else found.peak - found.context
     checkpoint = found.trained + found.optimiser + found.average
@@ -91,7 +91,10 @@ def of(planned: Run, launch: Launch) -> Host:
     whole = Moment(weights + written, found.encoder) if found.frozen or not on_gpu else Moment(0)
     moments = {"loading": _loading(subject, found, read), "training": Moment(here), "saving": whole,
                "resuming": Moment(0, checkpoint) if on_gpu else Moment(here, found.trained)}  # on the CPU the moments stay where they are mapped
-    return Host({name: Moment(always + one.held, one.mapped + CUDA * on_gpu) for name, one in moments.items()}, launch.tasks_per_node, launch.mem_gb * GIB)
+    processes = launch.tasks_per_node
+    those = {name: 1 if name == "saving" else processes for name in moments}  # one saves for all
+    return Host({name: Moment(processes * always + those[name] * one.held, processes * CUDA * on_gpu + those[name] * one.mapped)
+                 for name, one in moments.items()}, processes, launch.mem_gb * GIB)
 
 
 def _loading(subject: Subject, found: Need, read: int) -> Moment:
@@ -122,7 +125,7 @@ def line(host: Host) -> str:
 def words(host: Host) -> str:
     """Of how much the peak is, when it comes, and what it is made of."""
     each = f"by {host.processes} processes " if host.processes > 1 else ""
-    mapped = host.processes * host.moments[host.when].mapped
+    mapped = host.moments[host.when].mapped
     return f"of {host.limit // GIB} (train.launch.mem_gb), {each}{MOMENTS[host.when]}; {mapped / GIB:.2f} of it pages of files"
 
 
