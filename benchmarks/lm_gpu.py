@@ -110,7 +110,7 @@ class Bench:
             torch.cuda.set_per_process_memory_fraction(min(1.0, self.args.limit_gib * GIB / torch.cuda.get_device_properties(0).total_memory))
         for size, lora, micro, batch, most in MEMORY:
             name = f"{'LoRA' if lora else 'full'} of {size}" + (", one at a time" if micro == 1 else "")
-            method = Method(optimizer="adamw", precision="bf16", micro_batch=min(micro, self.few(batch)), checkpointing=True, lora=lora, ema=None)
+            method = Method(optimizer="adamw", precision="bf16", micro_batch=min(micro, self.few(batch)), checkpointing=True, lora=lora, ema=None, deterministic=False)
             seconds, micro = self.ours(size, method, self.few(batch), 3)
             peak, reserved = peaks()
             predicted, rate = plan(self.shape(size), method, micro, self.few(batch), self.frames), round(self.few(batch) * self.frames / seconds)
@@ -147,7 +147,7 @@ class Bench:
 
     def steps(self, size: str, batch: int, checkpointing: bool) -> dict[str, float]:
         """Median seconds of a step of each side."""
-        method = Method(optimizer="adamw", precision="bf16", micro_batch=batch, checkpointing=checkpointing, lora=None, ema=None)
+        method = Method(optimizer="adamw", precision="bf16", micro_batch=batch, checkpointing=checkpointing, lora=None, ema=None, deterministic=False)
         ours, micro = self.ours(size, method, batch, 5)
         if micro < batch:
             raise torch.OutOfMemoryError(f"micro-batch {micro}")
@@ -183,7 +183,7 @@ class Bench:
         found = {}
         for size in DECODING:
             exact, rough = self.model(size), self.model(size)
-            task = RandomTask(exact, self.params, Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None), 2, self.frames, self.device)
+            task = RandomTask(exact, self.params, Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None, deterministic=False), 2, self.frames, self.device)
             batch = task.batch("train", 0)
             losses = [float(task.loss(batch, range(2))[0])]
             task.method = task.method.model_copy(update={"precision": "bf16"})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -85,7 +87,7 @@ def test_all_is_well(site, capsys):
     printed = capsys.readouterr().out
     assert status == 0 and not [finding for finding in findings if "little room" not in finding], findings
     assert "PreemptMode is REQUEUE, GraceTime 5 s" in printed and "#SBATCH --gpus-per-node=1" in Path("tested").read_text()
-    assert "--partition=gpu" in Path("sent").read_text() and "--time=1" in Path("sent").read_text() and not Path("results").exists()
+    assert printed.count("a lock that this machine holds in") == 2 and "--partition=gpu" in Path("sent").read_text() and "--time=1" in Path("sent").read_text() and not Path("results").exists()
 
 
 def test_without_slurm_the_other_checks_go_on(site, monkeypatch):
@@ -142,6 +144,8 @@ def test_partitions_and_nodes_that_are_down(site):
     ({"signal_delay_s": 5}, ["WARN", "may take longer"]),
     ({"account": "jazz"}, ["FAIL account jazz", "music, root", "train.launch.account"]),
     ({"gpu_gb": 0.01}, ["FAIL memory, train.tune", "nor does a micro-batch of 1"]),
+    ({"mem_gb": 2}, ["WARN host memory, train.tune", "fits only where the kernel takes pages of files back", "set train.launch.mem_gb to 3"]),
+    ({"tasks_per_node": 12, "mem_gb": 6}, ["FAIL host memory, train.base", "by 12 processes", "does not fit", "set train.launch.mem_gb to "]),
     ({"cluster": "local"}, ["WARN training", "would run on this machine", "--configfile rules/submitit.yaml"])])
 def test_what_training_asks(site, launch, words):
     write("rules/submitit.yaml", {"train": {"launch": LAUNCH | launch}})
@@ -162,6 +166,29 @@ def test_a_node_that_sees_something_else(site):
     _, findings = doctor()
     assert one(findings, "WARN probe, partition gpu", "no GPU was seen", "train.launch.partition") and not one(findings, "partition cpu", "GPU")
     assert one(findings, "FAIL probe, partition cpu", "does not see params.yaml as it is here") and one(findings, "WARN", "clock is", "s ahead of this machine's")
+
+
+@pytest.mark.parametrize("answer, words", [
+    ("open(sys.argv[1]); print('got')", ["WARN probe, partition cpu", "gets a lock in", "that this machine holds: two jobs could write one run"]),
+    ("print('ENOLCK')", ["FAIL probe, partition cpu", "fail on node", "(ENOLCK)", "Lustre: -o flock", "another file system"]),
+    ("import time; time.sleep(60)", ["FAIL probe, partition cpu", "fail on node", "(no answer in 1 s)"])])
+def test_locks_that_do_not_reach_across_nodes(site, monkeypatch, answer, words):
+    monkeypatch.setattr("ostinato.cluster.locks.SECONDS", 1)
+    monkeypatch.setattr("ostinato.cluster.locks.ATTEMPT", f"import sys; {answer}")
+    assert one(doctor()[1], *words)
+
+
+def test_locks_that_this_machine_does_not_get(site, monkeypatch):
+    monkeypatch.setattr("ostinato.cluster.locks.SECONDS", 0.2)
+    with monkeypatch.context() as patch:
+        patch.setattr("ostinato.cluster.locks.fcntl.flock", unsupported)
+        assert one(doctor()[1], "FAIL probe, partition cpu", "fail on this machine (ENOTSUP)")
+    monkeypatch.setattr("ostinato.cluster.locks.fcntl.flock", lambda *_: time.sleep(2))  # and with that it is over, not when it answers
+    assert one(doctor()[1], "FAIL probe, partition cpu", "fail on this machine (no answer in 0.2 s)")
+
+
+def unsupported(*_):
+    raise OSError(errno.ENOTSUP, "Operation not supported")
 
 
 def test_an_environment_that_is_not_there(site, monkeypatch):

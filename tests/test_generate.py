@@ -3,15 +3,17 @@
 import numpy as np
 import pytest
 import soundfile
+import torch
 from music import PARAMS
 from pretrained import pretrained
 
 from ostinato.cli import main
-from ostinato.files import read_json, write_json
+from ostinato.files import read_json, sha256, write_json
 from ostinato.lm.codec import save_spectral
 from ostinato.lm.generate import SUFFIXES, write_clip
 from ostinato.lm.model import build_lm, save_lm
 from ostinato.lm.spectral import build
+from ostinato.machine import machine
 
 MODEL = PARAMS.model.model_copy(update={"dim": 32, "layers": 1, "heads": 2, "text_dim": 16})
 CODEC = PARAMS.codec.model_copy(update={"codebooks": 2, "cardinality": 16, "components": 4, "griffin_lim_iterations": 2})
@@ -132,3 +134,18 @@ def test_a_rate_that_a_format_has_not_is_refused(generate, ours, monkeypatch):
 def test_streamed_it_makes_its_folder(generate, ours):
     generate("piano C", "--model", ours, "--seconds", 2, "--stream", "--out", "new/clip.wav")
     assert soundfile.info("new/clip.wav").frames == 32000
+
+
+def test_a_demo_of_another_machine_is_said_not_to_come_again_bit_for_bit(generate, ours):
+    demos = PARAMS.demos.model_copy(update={"prompts": ["piano C"], "heldout": [], "seeds": [1], "seconds": 1.0})
+    assert main(["demos", "--params", demos.model_dump_json(), "--model", str(ours), "--which", "after", "--out", "demos"]) == 0
+    made = read_json("demos/00-piano-c-s1.wav.made.json")
+    assert made["about"] | machine("cpu", "fp32") == made["about"] and made["about"]["torch"] == torch.__version__
+    said, _ = generate("--like", "demos/00-piano-c-s1.wav.made.json", "--model", ours)
+    assert sha256("generated.wav") == made["sha256"] and not any("elsewhere" in line for line in said)
+    made["about"] |= {"device": "NVIDIA H100", "precision": "bf16"}
+    write_json("other.wav.made.json", made)
+    said, _ = generate("--like", "other.wav.made.json", "--model", ours)
+    line, = (line for line in said if "elsewhere" in line)
+    assert line == (f"the demo was made elsewhere (device NVIDIA H100, here {machine('cpu', 'fp32')['device']}; precision bf16, here fp32): "
+                    "this clip cannot be the same bit for bit")

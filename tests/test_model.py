@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,14 +21,17 @@ from ostinato.files import UserError, read_json, sha256
 from ostinato.lm import adapters
 from ostinato.lm.audiocraft_compat import import_audiocraft
 from ostinato.lm.codec import save_spectral
+from ostinato.lm.decoder import Decoder, Shape
 from ostinato.lm.delays import inputs_and_targets
 from ostinato.lm.generator import Generator
 from ostinato.lm.model import LanguageModel, build_lm, load_lm, parameter_count, save_lm
 from ostinato.lm.pretrained import SIZES, config_like, read_config
 from ostinato.lm.sampling import Sampling
 from ostinato.lm.spectral import build
+from ostinato.lm.t5 import T5Text
 from ostinato.lm.text import describe
 from ostinato.params import Lora
+from ostinato.train import host, memory
 
 MODEL = PARAMS.model.model_copy(update={"dim": 32, "layers": 1, "heads": 2, "text_dim": 16})
 CODEC = PARAMS.codec.model_copy(update={"codebooks": 2, "cardinality": 16, "components": 4, "griffin_lim_iterations": 2})
@@ -93,6 +99,72 @@ def test_saved_and_loaded_it_predicts_the_same_and_follows_its_text(tmp_path):
     assert torch.equal(logits(load_lm(tmp_path), texts), logits(lm, texts))
     assert not torch.allclose(logits(lm, texts[::-1]), logits(lm, texts), atol=1e-3)
     assert Generator(tmp_path).generate(["piano CMajor", "organ GMajor"], 1.0, 1, Sampling()).shape == (2, 16000)
+
+
+#: Prints how much more memory than before a process had at most while it loaded a model and read every weight, and while it saved it, bytes.
+MEASURED = """
+import re, sys
+from pathlib import Path
+from ostinato.lm.model import load_lm, save_lm
+
+def of(name):
+    return 1024 * int(re.search(name + r":\\s+([0-9]+)", Path("/proc/self/status").read_text())[1])
+
+load_lm(sys.argv[1])  # a small one: what is imported is imported now
+Path("/proc/self/clear_refs").write_text("5")
+before = of("VmRSS")
+lm = load_lm(sys.argv[2])
+assert all(bool((weight == weight).all()) for weight in lm.parameters())
+print(of("VmHWM") - before)
+save_lm(Path(sys.argv[2], "saved"), lm)
+print(of("VmHWM") - before)
+"""
+
+
+@pytest.mark.parametrize("dtype, most", [(torch.float32, 1.25), (torch.float16, 1.75)])
+def test_loading_and_saving_copy_what_they_must_and_no_more(published, tmp_path, dtype, most):
+    torch.manual_seed(1)
+    shape = Shape(512, 8, 8, 2048, 256, (0, 1, 2, 3))
+    lm = LanguageModel(Decoder(shape), T5Text(T5, 512), config_like(shape, T5))
+    save_lm(tmp_path, lm)
+    package = torch.load(tmp_path / FILES[0])
+    torch.save(package | {"best_state": {name: value.to(dtype) for name, value in package["best_state"].items()}}, tmp_path / FILES[0])
+    settings = os.environ | {"HF_HUB_CACHE": str(published.parents[2]), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", MEASURED, str(published), str(tmp_path)], env=settings, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    size = sum(weight.nbytes for weight in lm.parameters())
+    loaded, saved = (int(line) / size for line in done.stdout.split())
+    assert loaded < most and saved < most + 0.25
+    subject = memory.Subject("", shape, memory.Text(768, 769 * 512), 50.0, {torch.float32: 4, torch.float16: 2}[dtype])
+    said = host.of(memory.Run(subject, PARAMS.train.method, 1.0, 1, 1), PARAMS.train.launch.model_copy(update={"gpus": 1})).moments["loading"]
+    assert loaded == pytest.approx((said.peak - host.PROCESS - host.CUDA) / size, rel=0.15)
+    again = load_lm(tmp_path / "saved")
+    assert {weight.dtype for weight in again.state_dict().values()} == {torch.float32}
+    assert all(torch.equal(again.state_dict()[name], weight.to(dtype).float()) for name, weight in lm.state_dict().items())
+
+
+def test_a_model_that_is_trained_leaves_the_file_it_came_from_as_it_was(published):
+    before = sha256(published / FILES[0])
+    trained(load_lm(published))
+    assert sha256(published / FILES[0]) == before
+
+
+def test_what_t5_says_is_kept_within_bounds_and_asked_alone_where_that_counts(published, monkeypatch):
+    monkeypatch.setattr("ostinato.lm.t5.KEPT_TEXTS", 3 * 4 * 768 * 4)  # bytes: three texts of four words
+    texts = ["piano C F", "organ C F", "piano G F", "organ G F", "piano C", None]
+    text, alone = load_lm(published).text, load_lm(published).text
+    with torch.no_grad():
+        for _ in range(2):
+            together = text(texts)
+            assert sum(row.nbytes for row in text.kept.values()) <= 3 * 4 * 768 * 4 and len(text.kept) == 3
+            for row, one in zip(together, texts):
+                expected = alone([one])[0]
+                assert torch.allclose(row[: len(expected)], expected, atol=1e-5) and not row[len(expected) :].any()
+        words = {one: text.tokenizer([one])["input_ids"][0] for one in texts[:5]}
+        on_gpu = SimpleNamespace(encoder=SimpleNamespace(device=torch.device("cuda")))
+        assert list(T5Text._groups(on_gpu, words)) == [texts[4:5], texts[:4]] and list(T5Text._groups(text, words)) == [[one] for one in texts[:5]]
+        for row, one in zip(text._encode([words[one] for one in texts[:4]]), texts):
+            assert torch.allclose(row, text._encode([words[one]])[0], atol=1e-5)
 
 
 def test_a_hubs_name_is_found_in_its_cache(published):

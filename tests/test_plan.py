@@ -23,18 +23,18 @@ from ostinato.lm.model import build_lm, parameter_count, save_lm
 from ostinato.lm.pretrained import config_like
 from ostinato.lm.spectral import build
 from ostinato.params import Launch, Lora, Method, part
-from ostinato.train import memory, plan
+from ostinato.train import host, memory, plan
 from ostinato.train.loop import train
 from ostinato.train.musicgen import MusicGenTask, Shown, prepare
 from ostinato.train.optimizers import optimizer_for
 
 CASES = {
-    "all weights": Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None),
-    "all weights, bf16": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=False, lora=None, ema=None),
-    "all weights, bf16, checkpointing": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=True, lora=None, ema=None),
-    "all weights, muon": Method(optimizer="muon", precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None),
-    "adapters": Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=Lora(rank=8, alpha=16, dropout=0), ema=None),
-    "adapters, bf16, checkpointing": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=True, lora=Lora(rank=8, alpha=16, dropout=0), ema=None),
+    "all weights": Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None, deterministic=False),
+    "all weights, bf16": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=False, lora=None, ema=None, deterministic=False),
+    "all weights, bf16, checkpointing": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=True, lora=None, ema=None, deterministic=False),
+    "all weights, muon": Method(optimizer="muon", precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None, deterministic=False),
+    "adapters": Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=Lora(rank=8, alpha=16, dropout=0), ema=None, deterministic=False),
+    "adapters, bf16, checkpointing": Method(optimizer="adamw", precision="bf16", micro_batch=None, checkpointing=True, lora=Lora(rank=8, alpha=16, dropout=0), ema=None, deterministic=False),
 }
 SHAPE, EXAMPLES, STEPS, WORDS, WIDTH = Shape(192, 4, 4, 768, 128, (0, 1, 2, 3)), 2, 200, 16, 64
 GB = ["--gpu-gb", "48"]
@@ -225,7 +225,8 @@ def fresh(tmp_path_factory):
 
 def test_a_folder_and_the_parameters_describe_the_same_model(fresh, capsys):
     read, said = planned(capsys, "--model", str(fresh / "model")), planned(capsys)
-    assert read.pop("model") == str(fresh / "model") and said.pop("model") == "a fresh model" and read == said
+    assert read.pop("model") == str(fresh / "model") and said.pop("model") == "a fresh model"
+    assert read.pop("host")["moments"]["loading"]["mapped"] == 4 * read["parameters"] and not said.pop("host")["moments"]["loading"]["mapped"] and read == said
     assert said["parameters"] == parameter_count(build_lm(PARAMS.model, PARAMS.codec.codebooks, PARAMS.codec.cardinality, 16.0, 1))
 
 
@@ -274,6 +275,32 @@ def test_a_pretrained_model_is_refused_by_name_and_may_be_adapted():
         plan.refuse_before_queueing(config, launch.model_copy(update={"tasks_per_node": 2}))
 
 
+def test_the_memory_of_a_node_is_planned_checked_and_refused(capsys, caplog):
+    adapted = ["plan", "--model", "large", "--lora-rank", "16", "--checkpointing", "--micro-batch", "1", *GB, *LONG]
+    found = planned(capsys, *adapted[1:], "--mem-gb", "16")
+    weights, t5, node = 4 * 3257.0e6, 4 * 109.6e6, found["host"]
+    assert node["when"] == "loading" and node["moments"]["loading"]["held"] == pytest.approx(weights + 2**29 + 2**28, rel=1e-3)
+    assert node["moments"]["loading"]["mapped"] == pytest.approx(weights / 2 + t5 + host.CUDA, rel=1e-3)
+    assert node["moments"]["resuming"]["mapped"] == 12 * found["trained_parameters"] + host.CUDA
+    assert main([*adapted, "--mem-gb", "16", "--check"]) == 0  # what the kernel may take back is a warning
+    assert "host memory                21.36  of 16 (train.launch.mem_gb), while the model is loaded; 8.47 of it pages" in capsys.readouterr().out
+    assert "set it to 24" in caplog.text
+    assert main([*adapted, "--mem-gb", "12", "--check"]) == 2
+    assert "large: training holds about 15.3 GiB of a node's memory at once, train.launch.mem_gb is 12; set it to 24" in capsys.readouterr().err
+    assert main([*adapted, "--mem-gb", "24", "--check"]) == 0 and "pages of files; fits\n" in capsys.readouterr().out
+
+
+def test_a_job_that_a_node_cannot_hold_is_refused_before_it_is_queued(fresh):
+    config = {"loop": PARAMS.train.model_dump(), "plan": PARAMS.train.tune.model_dump(), "init": "facebook/musicgen-large", "adopted": True}
+    launch = PARAMS.train.launch.model_copy(update={"cluster": "slurm", "gpus": 1, "mem_gb": 8})
+    with pytest.raises(UserError, match="^facebook/musicgen-large: training holds about 12.9 GiB of a node's memory at once, train.launch.mem_gb is 8; set it to "):
+        plan.refuse_before_queueing(config, launch)
+    plan.refuse_before_queueing(config, launch.model_copy(update={"cluster": "local"}))  # which holds nobody to it
+    plan.refuse_before_queueing(config, launch.model_copy(update={"mem_gb": 24}))
+    with pytest.raises(UserError, match="train.launch.mem_gb is 24"):
+        plan.refuse_before_queueing(config, launch.model_copy(update={"mem_gb": 24, "tasks_per_node": 2}))
+
+
 class Greedy:
     """A task for which no memory suffices."""
 
@@ -298,5 +325,5 @@ def test_out_of_memory_at_a_single_example_says_what_it_needs(tmp_path):
 
 
 def test_the_arithmetic_does_not_load_torch():
-    code = "import sys, ostinato.train.memory, ostinato.train.plan; sys.exit('torch' in sys.modules)"
+    code = "import sys, ostinato.train.memory, ostinato.train.host, ostinato.train.plan, ostinato.machine; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

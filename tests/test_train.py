@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -183,6 +184,12 @@ def test_a_pretrained_base_is_validated_and_taken_as_it_is(codes, whole, tmp_pat
     assert read_json(tmp_path / "model/summary.json")["steps"] == 0 and len(losses(tmp_path / "model", "valid")) == 1
     before, after = (torch.load(folder / "model/state_dict.bin")["best_state"] for folder in (whole, tmp_path))
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_made_deterministic_torch_refuses_what_is_not_and_cublas_is_told_before_it_starts():
+    code = "import os, sys, ostinato.train.determinism as it; assert 'torch' not in sys.modules; it.make_deterministic(); import torch; " \
+           "print(os.environ['CUBLAS_WORKSPACE_CONFIG'], torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == [":4096:8", "True", "False"]
 
 
 class Hungry:

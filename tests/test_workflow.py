@@ -227,6 +227,8 @@ def test_a_home_that_cannot_be_written_is_met_with_a_cache_in_the_project(projec
     ({"corpus": {"folder": "workflow"}}, ["corpus.folder: workflow: no recording in it"]),
     ({"model": {"pretrained": "x"}, "codec": {"kind": "encodec", "pretrained": "x"}}, ["train.method.optimizer is muon", "musicgen.yaml"]),
     ({"corpus": {"etudes": {"songs": 10**9}}}, ["results: ", "GB free on this disk", "GB are needed"]),
+    ({"model": {"pretrained": "facebook/musicgen-large"}, "codec": {"kind": "encodec", "pretrained": "x"}, "train": {"method": {"optimizer": "adamw"}},
+      "sweep": {"lr": [k / 1000 for k in range(1, 101)]}}, ["results: ", "GB free on this disk", "GB are needed"]),  # 7 TB; the small one's would be 3 GB
 ])
 def test_what_a_user_can_mend_is_one_line_before_any_work(project, tmp_path, values, expected):
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))

@@ -13,6 +13,7 @@ from ostinato.corpus.folders import hidden, search
 from ostinato.corpus.recordings import EXTENSIONS, FILM, nothing_in, survey
 from ostinato.corpus.side_files import beside
 from ostinato.files import UNPRINTABLE, UserError, hash_value, require_space, shown, write_json
+from ostinato.lm.pretrained import pretrained_bytes
 from ostinato.midi import EXTENSIONS as MIDI_EXTENSIONS
 from ostinato.params import Loop, Params, check
 from ostinato.params_midi import Studied
@@ -132,7 +133,7 @@ def expected_bytes(params: Params, songs: list[str], runs: int) -> int:
 
     - A second of music: 16-bit segments, plus 60 % of 16-bit 44.1 kHz for an etude's FLAC.
     - How long a user's songs are is not known before they are decoded: a wav as if 16-bit 44.1 kHz mono, a film as if 2 Mbit/s, anything else as if 128 kbit/s.
-    - A run: weights, gradients and Adam's two moments of 12 * layers * dim^2 numbers, 4 bytes each.
+    - Models: as `models_bytes` says.
     - Demos: 16-bit like the segments. 0.2 GB for the environment's caches, MLflow, logs and the page.
     """
     rate = 2 * params.segments.sample_rate
@@ -142,9 +143,21 @@ def expected_bytes(params: Params, songs: list[str], runs: int) -> int:
     else:
         etudes = params.corpus.etudes
         music = etudes.songs * (etudes.min_seconds + etudes.max_seconds) / 2 * (rate + 0.6 * 88_200)
-    models = (runs + 1) * 16 * 12 * params.model.layers * params.model.dim**2
     clips = 3 * len(params.demos.prompts + params.demos.heldout) * len(params.demos.seeds)
-    return int(music + models + clips * params.demos.seconds * rate + 2e8)
+    return int(music + models_bytes(params, runs) + clips * params.demos.seconds * rate + 2e8)
+
+
+def models_bytes(params: Params, runs: int) -> int:
+    """What a base model, `runs` fine-tunings and the best of them take, in bytes.
+
+    In 32 bits each: a run's model is in its folder and, as a copy, among the models; the best is copied again. What is trained is in a run's checkpoint with the optimiser's
+    two moments, where there is one the moving average, and for a moment in the next checkpoint beside it. Adapters are taken for nothing; so is a fresh text encoder.
+    """
+    method, model = params.train.method, params.model
+    weights = pretrained_bytes(model.pretrained) if model.pretrained else 4 * 16 * model.layers * model.dim**2
+    state = 0 if method.lora and model.pretrained else (4 if method.ema else 3) * weights
+    trained = runs + (0 if model.pretrained else 1)
+    return weights * (2 * (runs + 1) + 1) + state * (trained + 1)
 
 
 def missing_bytes(folder: str, needed: int) -> int:

@@ -44,7 +44,7 @@ class Launch(Section):
     max_timeouts: Annotated[int, Field(ge=0)] = Field(description="how many times a timed-out job is requeued")
     gpus: Annotated[int, Field(ge=0)] = Field(description="GPUs per job")
     cpus: Positive = Field(description="CPU cores per job")
-    mem_gb: Positive = Field(description="memory per job, GB")
+    mem_gb: Positive = Field(description="memory that a job asks of each of its nodes, for all its processes there, GB of 2**30 bytes")
     partition: str | None = Field(description="Slurm partition")
     account: str | None = Field(description="Slurm account")
     gpu_type: str | None = Field(description="type of GPU, as Slurm names it (a100, l40s); null: any")
@@ -135,3 +135,4 @@ class Method(Section):
     checkpointing: bool = Field(description="compute activations twice instead of keeping them: a sixth more time, a fraction of the memory")
     lora: Lora | None = Field(description="train adapters alone; null: all weights")
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(description="decay of the moving average of weights that becomes the model; null: the last weights")
+    deterministic: bool = Field(description="on GPUs: the same bits again, as on the CPU always, slower (see train.determinism); false: but for what rounding leaves")

@@ -9,12 +9,16 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from ostinato.cluster.finding import Finding, fail, guarded, ok, warn
 from ostinato.files import UserError
 from ostinato.params import Params
+
+if TYPE_CHECKING:
+    from ostinato.train.host import Host
 
 #: File systems across machines, as `stat -f -c %T` calls them.
 NETWORK = {"nfs", "nfsd", "lustre", "gpfs", "ceph", "smb", "smb2", "cifs", "afs", "fhgfs", "panfs", "ocfs2", "gfs/gfs2", "acfs", "snfs"}
@@ -23,20 +27,22 @@ SECONDS = 10
 
 
 def memory(params: Params) -> Iterator[Finding]:
-    """Whether training fits the GPU that `train.launch.gpu_gb` tells of."""
+    """Whether training fits the GPU that `train.launch.gpu_gb` tells of, and the memory of a node that `mem_gb` asks for."""
     launch, model = params.train.launch, params.model.pretrained
     if not launch.gpus or not launch.gpu_gb:
         yield (ok("memory", "not checked: training asks for no GPU") if not launch.gpus else
                warn("memory", "not checked: train.launch.gpu_gb is 0", "say there how many GB a GPU has"))
-    else:
-        for which in ("tune",) if model else ("base", "tune"):  # a pretrained base is not trained
-            yield from guarded(f"memory, train.{which}", lambda which=which: _planned(params, which))
+    if launch.cluster == "local" and not (launch.gpus and launch.gpu_gb):
+        return
+    for which in ("tune",) if model else ("base", "tune"):  # a pretrained base is not trained
+        yield from guarded(f"memory, train.{which}", lambda which=which: _planned(params, which))
 
 
 def _planned(params: Params, which: str) -> Iterator[Finding]:
     """`ostinato plan --check` for the parameters as they lie over one another."""
-    from ostinato.train import plan
+    from ostinato.train import host, plan
 
+    launch = params.train.launch
     parser = argparse.ArgumentParser()
     plan.arguments(parser)
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
@@ -47,11 +53,25 @@ def _planned(params: Params, which: str) -> Iterator[Finding]:
         except UserError as error:
             yield warn(f"memory, train.{which}", f"not checked: {error}", "")
             return
+    if launch.cluster == "slurm":
+        yield _node(f"host memory, train.{which}", host.of(planned, launch))
+    if not launch.gpus or not launch.gpu_gb:
+        return
     name, said = f"memory, train.{which}", plan.verdict(planned)
     if planned.need().peak <= planned.gpu:
         yield ok(name, said)
     else:
         yield warn(name, said, "it is halved in mid-run otherwise") if planned.fits else fail(name, said, "")
+
+
+def _node(name: str, found: Host) -> Finding:
+    """Whether the memory that a training job asks of its node is enough."""
+    from ostinato.train import host
+
+    said, todo = f"about {found.peak / host.GIB:.1f} GiB {host.words(found)}", f"set train.launch.mem_gb to {found.ask}"
+    if found.peak <= found.limit:
+        return ok(name, said)
+    return (fail if found.held > found.limit else warn)(name, f"{said}; {host.verdict(found)}", todo)
 
 
 def pretrained(params: Params) -> Iterator[Finding]:

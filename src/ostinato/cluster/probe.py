@@ -1,4 +1,4 @@
-"""Small jobs on the partitions of a run, which say what their nodes see: the project, its environment, the files of `results`, GPUs, disks, the time.
+"""Small jobs on the partitions of a run, which say what their nodes see: the project, its environment, the files of `results` and locks on them, GPUs, disks, the time.
 
 A job answers by a file below `results`, one `name=value` a line, the last of them `end=`: what makes a run work is that such files arrive.
 All jobs are sent first, then awaited together; whatever happens, none is left behind.
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ostinato import __version__
+from ostinato.cluster import locks
 from ostinato.cluster.demands import Demand
 from ostinato.cluster.finding import Finding, fail, ok, warn
 from ostinato.cluster.slurm import ask
@@ -28,6 +29,8 @@ POLL_SECONDS, ASK_SECONDS = 0.5, 5.0
 SOON, CLOCK = 5, 5
 #: Shared memory and free disk below which there is a word, bytes.
 SHM, DISK = 1 << 30, 10 << 30
+#: The file, beside the answers, that this machine holds a lock on.
+LOCK = "lock"
 SCRIPT = """#!/bin/bash
 {{
 echo "node=$(hostname)"
@@ -41,6 +44,7 @@ echo "results_free=$(size {folder} 4)"
 echo "tmp=${{TMPDIR:-/tmp}}"
 echo "tmp_free=$(size "${{TMPDIR:-/tmp}}" 4)"
 command -v nvidia-smi >&2 && nvidia-smi --query-gpu=name,memory.total --format=csv,noheader,nounits | sed 's/^/gpu=/'
+echo "lock=$(timeout -s KILL {seconds} {python} -c {attempt} {lock} 2>&1 | tail -n 1)"
 echo "at=$(date +%s)"
 echo "end="
 }} > {answer}.part && mv {answer}.part {answer}
@@ -49,10 +53,11 @@ echo "end="
 
 @dataclass
 class Probe:
-    """A job on its way. `answer`: the file it is to write; times in seconds since 1970."""
+    """A job on its way. `answer`: the file it is to write; `lock`: what this machine got of the lock it tries; times in seconds since 1970."""
 
     demand: Demand
     answer: Path
+    lock: str
     job: str = ""
     refusal: str = ""
     state: str = ""
@@ -79,11 +84,13 @@ def probes(demands: Sequence[Demand], params: Path, results: Path, wait: float, 
     fresh = not results.exists()
     results.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".doctor-", dir=results))
-    sent = [Probe(demand, folder.resolve() / f"answer-{number}") for number, demand in enumerate(demands)]
+    sent: list[Probe] = []
     try:
-        for probe in sent:
-            _send(probe, params)
-        _await(sent, wait, patience)
+        with locks.held(folder / LOCK) as lock:
+            sent += [Probe(demand, folder.resolve() / f"answer-{number}", lock) for number, demand in enumerate(demands)]
+            for probe in sent:
+                _send(probe, params)
+            _await(sent, wait, patience)
         for probe in sent:
             yield from _judge(probe, params, patience, gpu_gb)
     finally:
@@ -97,8 +104,10 @@ def probes(demands: Sequence[Demand], params: Path, results: Path, wait: float, 
 
 def _send(probe: Probe, params: Path) -> None:
     """Submit one; a refusal is kept."""
-    demand, places = probe.demand, {"project": Path.cwd(), "params": params.resolve(), "folder": probe.answer.parent, "answer": probe.answer}
-    quoted = {name: shlex.quote(str(value)) for name, value in {**places, "python": sys.executable}.items()}
+    demand, folder = probe.demand, probe.answer.parent
+    places = {"project": Path.cwd(), "params": params.resolve(), "folder": folder, "answer": probe.answer, "python": sys.executable,
+              "lock": folder / LOCK, "attempt": locks.ATTEMPT, "seconds": locks.SECONDS}
+    quoted = {name: shlex.quote(str(value)) for name, value in places.items()}
     gpus = [f"--gpus-per-node={f'{demand.gpu_type}:' if demand.gpu_type else ''}{demand.gpus}"] if demand.gpus else []
     size = ["--nodes=1", "--ntasks=1", "--cpus-per-task=1", "--mem=1000", "--time=1", *gpus]
     words = ["sbatch", "--parsable", "--job-name=ostinato-doctor", *demand.request, *size, f"--output={probe.answer}.log", f"--chdir={Path.cwd()}"]
@@ -150,6 +159,7 @@ def _judge(probe: Probe, params: Path, patience: float, gpu_gb: float) -> Iterat
         lines = [line.partition("=") for line in probe.answer.read_text(errors="replace").splitlines()]
         answer = {name: value for name, _, value in lines}
         yield from (_files(probe, answer), *_project(probe, answer, params), _time(probe, answer), *_room(probe, answer))
+        yield from locks.finding(probe.name, probe.answer.parents[1], f"node {answer['node']}", probe.lock, answer.get("lock", ""))
         if probe.demand.gpus:
             yield _gpus(probe, [value for name, _, value in lines if name == "gpu"], gpu_gb)
 

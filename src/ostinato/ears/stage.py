@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import atomic, write_sidecar
+from ostinato.files import atomic, read_json, write_sidecar
 from ostinato.listen.labels import SPECTRA
+from ostinato.machine import trained_on
 from ostinato.params import Launch, Loop, Plan, part
 from ostinato.train.launch import TrainJob, deliver, launch
 from ostinato.train.signature import signed
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
         shutil.copyfile(folder / weights, path)
     copied = deliver(folder, args.out / args.ear, ["events.jsonl"])
     public = {key: config[key] for key in ("name", "plan", "signature")}
-    write_sidecar(args.out / weights, "ear", [args.drills], public, config["loop"]["seed"], beside=copied)
+    write_sidecar(args.out / weights, "ear", [args.drills], public, config["loop"]["seed"], trained_on(read_json(folder / "done.json")), beside=copied)
 
 
 def configuration(args: argparse.Namespace) -> dict[str, Any]:

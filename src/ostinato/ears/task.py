@@ -41,7 +41,9 @@ class Examples:
 
 
 class EarTask:
-    """See the module; satisfies train.loop.Task."""
+    """See the module; satisfies train.loop.Task. Ears are small: they are trained on the CPU, whatever there is."""
+
+    device, precision = "cpu", "bf16"
 
     def __init__(self, ear: str, drills: Path, loop: Loop, plan: Plan) -> None:
         if plan.steps is None:
@@ -68,7 +70,7 @@ class EarTask:
         """Mean loss (nats) of a whole batch, which batch normalisation wants whole, and the frames (for instruments: clips) in it."""
         if len(rows) < len(batch):
             raise UserError(f"ears.{self.ear}: a batch of {len(batch)} clips is more than memory holds; lower plan.batch_size")
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(self.device, torch.bfloat16):
             logits = self.model(batch.spectra)
         if self.ear == "instruments":
             return functional.cross_entropy(logits.float(), batch.labels), len(batch.labels)
@@ -131,5 +133,5 @@ def sounding(root: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:
 
 
 def build(config: dict[str, Any], device: str = "cpu") -> EarTask:
-    """The task of a training job's configuration (see ears.stage). Ears are small: they are trained on the CPU, whatever `device` there is."""
+    """The task of a training job's configuration (see ears.stage)."""
     return EarTask(config["ear"], Path(config["drills"]), Loop.model_validate(config["loop"]), Plan.model_validate(config["plan"]))

@@ -13,6 +13,7 @@ import numpy as np
 from ostinato import options
 from ostinato.corpus.midi_files import one
 from ostinato.files import UserError, atomic, write_sidecar
+from ostinato.machine import machine
 
 if TYPE_CHECKING:
     from ostinato.lm.compose import Composition
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
     inputs = [locate(args.model, LM_FILE), args.model / TOKENIZER_FILE, *read]
     params = sampling | {"particles": args.particles, "seconds": args.seconds, "gap": args.gap}
     about = {"demo": args.out.stem, "kind": kind(args), "composer": args.composer, "genre": args.genre, "programs": wish.programs and list(wish.programs),
-             "model": str(args.model), "melody": args.melody, "given": composition.given}
+             "model": str(args.model), "melody": args.melody, "given": composition.given, **machine("cpu", "fp32")}
     artifacts = [args.out, *([write_wav(args.out, composition.piece, args.soundfont)] if args.wav else [])]
     for artifact in artifacts:
         write_sidecar(artifact, "compose", inputs, params, args.seed, about)

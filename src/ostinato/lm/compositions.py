@@ -20,6 +20,7 @@ from ostinato.corpus.folders import Aside
 from ostinato.corpus.metadata import name_key, same_composer
 from ostinato.corpus.midi_files import attempt, one
 from ostinato.files import UserError, atomic, read_jsonl, write_set_aside, write_sidecar
+from ostinato.machine import machine
 from ostinato.params import part
 from ostinato.params_midi import Compositions
 
@@ -77,12 +78,12 @@ def run(args: argparse.Namespace) -> None:
         if not given:
             raise UserError(f"{aside[0][0]}: {aside[0][2]}; it is the same with all {len(aside)} compositions")
     write_sidecar(args.out / "set_aside.tsv", "compositions", [], params.model_dump())
-    made = [task for task in tasks if task.name in given]
+    made, here = [task for task in tasks if task.name in given], machine("cpu", "fp32")
     for task in made:
         inputs = [task.model / LM_FILE, *([Path(task.row["path"])] if task.row else [])]
         for suffix in (".mid", ".wav"):
             write_sidecar(args.out / f"{task.name}{suffix}", "compositions", inputs, params.model_dump(), task.seed,
-                          described(task, args.out) | {"given": given[task.name]}, beside=list((args.out / MELODIES).glob(f"{task.name}.mid")))
+                          described(task, args.out) | {"given": given[task.name]} | here, beside=list((args.out / MELODIES).glob(f"{task.name}.mid")))
     print(f"{len(made)} compositions in {args.out}" + (f"; {len(aside)} set aside" if aside else "") + (f"; {remark}" if remark else ""))
 
 

@@ -153,7 +153,8 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.norm = nn.LayerNorm(shape.dim)
         self.head = nn.Linear(shape.dim, shape.codebooks * shape.cardinality, bias=False)
-        self.register_buffer("offsets", torch.arange(shape.codebooks) * (shape.cardinality + 1), persistent=False)
+        # on the CPU by name, for no file holds it: a decoder built empty, on the meta device, has it all the same
+        self.register_buffer("offsets", torch.arange(shape.codebooks, device="cpu") * (shape.cardinality + 1), persistent=False)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -167,11 +168,9 @@ class Decoder(nn.Module):
 
     @classmethod
     def empty(cls, shape: Shape) -> Decoder:
-        """A decoder whose weights are yet to be loaded: initialising three billion takes minutes."""
+        """A decoder whose weights are yet to be assigned, and take no memory: initialising three billion takes minutes."""
         with torch.device("meta"):
-            decoder = cls(shape)
-        decoder.to_empty(device="cpu").offsets.copy_(torch.arange(shape.codebooks) * (shape.cardinality + 1))
-        return decoder
+            return cls(shape)
 
     @property
     def special(self) -> int:

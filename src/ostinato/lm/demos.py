@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
         for number, prompt in enumerate(prompts):
             demo = slug(number, prompt)
             about = {"demo": demo, "prompt": prompt, "heldout": prompt in params.heldout, "which": args.which, "model": str(args.model),
-                     "model_sha256": model_hash, "batch": prompts, "row": number, "seconds": params.seconds}
+                     "model_sha256": model_hash, "batch": prompts, "row": number, "seconds": params.seconds, **generator.machine}
             write_sidecar(args.out / f"{demo}-s{seed}.wav", "demos", inputs, sampling, seed, about)
     print(f"{len(prompts) * len(params.seeds)} clips in {args.out}")
 

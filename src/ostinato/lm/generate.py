@@ -16,6 +16,7 @@ from ostinato import options
 from ostinato.dataset.prompts import PromptError, parse, require_chords, spans
 from ostinato.files import SIDECAR, UserError, atomic, read_json, sha256, sidecar_path, write_sidecar
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, is_ours, locate
+from ostinato.machine import DECISIVE, difference
 from ostinato.report.lineage import home
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)  # as in `demos`, so that a clip made again is the same
     generator = Generator(args.model, args.adapter)
     refuse_rate(args.out, generator.codec.sample_rate)
-    about = {"prompt": request["batch"][request["row"]], "seconds": request["seconds"], "model": str(args.model)}
+    about = {"prompt": request["batch"][request["row"]], "seconds": request["seconds"], "model": str(args.model), **generator.machine}
+    if args.like and (differs := difference(request["machine"], generator.machine)):
+        print(f"the demo was made elsewhere ({differs}): this clip cannot be the same bit for bit", flush=True)
     if args.stream:
         write_stream(args.out, generator, request, how)
     else:
@@ -175,7 +178,8 @@ def recall(args: argparse.Namespace) -> dict[str, Any]:
         raise UserError(f"{args.like}: not the side file of a demo (no `batch` in it)")
     try:
         sampling = {name: made["params"][name] for name in SAMPLING}
-        request = {"batch": about["batch"], "row": about["row"], "seconds": about["seconds"], "seed": made["seed"], "sampling": sampling}
+        request = {"batch": about["batch"], "row": about["row"], "seconds": about["seconds"], "seed": made["seed"], "sampling": sampling,
+                   "machine": {name: about.get(name) for name in DECISIVE}}
         expected, _ = about["model_sha256"], about["batch"][about["row"]]
     except (KeyError, IndexError, TypeError) as error:
         raise UserError(f"{args.like}: lacks a key of a demo's side file ({type(error).__name__}: {error})") from None

@@ -14,6 +14,7 @@ from ostinato.lm.codec import load_codec
 from ostinato.lm.model import load_lm
 from ostinato.lm.sampling import Sampling, generate, stream, window_frames
 from ostinato.lm.text import describe
+from ostinato.machine import machine
 
 #: Streamed audio is decoded with this much of its past and, but for the end, of its future, s; pieces are crossfaded.
 CONTEXT_SECONDS, FADE_SECONDS = 1.0, 0.05
@@ -21,10 +22,11 @@ PEAK = 0.99
 
 
 class Generator:
-    """A model ready to generate: a folder, or a hub's name. On a GPU where there is one, in bfloat16."""
+    """A model ready to generate: a folder, or a hub's name. On a GPU where there is one, in bfloat16; `machine` says on what."""
 
     def __init__(self, source: Path | str, adapter: Path | None = None) -> None:
         self.lm, self.codec = load_lm(source), load_codec(source)
+        self.machine = machine("cuda", "bf16") if torch.cuda.is_available() else machine("cpu", "fp32")
         if adapter:
             adapters.load(adapter, self.lm, source)
         if torch.cuda.is_available():

@@ -56,16 +56,20 @@ def _layers(shape: Shape, column: int, prefix: str) -> Pairs:
 
 
 def write(state: State, pairs: Pairs) -> dict[str, torch.Tensor]:
-    """Our weights under their names."""
+    """Our weights under their names. What is one tensor on both sides is that very tensor; what is put together or taken apart is a copy."""
     found = {}
     for ours, theirs in pairs:
-        for name, part in zip(theirs, torch.cat([state[name] for name in ours]).chunk(len(theirs))):
-            found[name] = part.clone()
+        whole = _stacked([state[name] for name in ours])
+        # parts are copied, since a file would hold the whole for each
+        found |= dict(zip(theirs, [whole] if len(theirs) == 1 else [part.clone() for part in whole.chunk(len(theirs))]))
     return found
 
 
 def read(state: State, pairs: Pairs, like: State, where: Any) -> dict[str, torch.Tensor]:
-    """Their weights under our names, shaped like ours in `like`.
+    """Their weights under our names, shaped like ours in `like`, in 32-bit floats.
+
+    Only what is put together of several, or is not 32-bit, is copied; all else is their tensor or a part of it, and stays where theirs is: in the file that
+    they are mapped from.
 
     Raises:
         UserError: keys are missing, left over or of another shape; the first of them are named. `where` is what the message calls the file.
@@ -80,4 +84,9 @@ def read(state: State, pairs: Pairs, like: State, where: Any) -> dict[str, torch
     if wrong:
         raise UserError(f"{where}: weights do not fit their configuration: {'; '.join(wrong[:3])}" + (f"; {len(wrong) - 3} more" if len(wrong) > 3 else ""))
     return {name: part for ours, theirs in pairs for name, part in
-            zip(ours, torch.cat([state[name] for name in theirs]).split([like[name].shape[0] for name in ours]))}
+            zip(ours, _stacked([state[name].float() for name in theirs]).split([like[name].shape[0] for name in ours]))}
+
+
+def _stacked(tensors: list[torch.Tensor]) -> torch.Tensor:
+    """Tensors one after another; one alone as it is, without a copy."""
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)

@@ -57,7 +57,7 @@ def save_midi(folder: Path, model: MidiModel) -> None:
 
 
 def load_midi(folder: Path | str) -> MidiModel:
-    """Load a model, in evaluation mode, on the CPU.
+    """Load a model, in evaluation mode, on the CPU; its weights stay in the file, mapped, as those of `load_lm`.
 
     Raises:
         UserError: nothing to load there, a model of another kind, or a tokenizer that is not the one it was trained with.
@@ -75,6 +75,7 @@ def load_midi(folder: Path | str) -> MidiModel:
     tokenizer = Tokenizer.load(Path(folder) / TOKENIZER_FILE)
     if tokenizer.fingerprint() != config["tokenizer"]:
         raise UserError(f"{Path(folder) / TOKENIZER_FILE}: {tokenizer.size} words, not those the model in {path} was trained with; expected the tokenizer saved beside it")
-    model = MidiModel(Gpt.model_validate(config["model"]), tokenizer)
-    model.load_state_dict(package["best_state"])
+    with torch.device("meta"):
+        model = MidiModel(Gpt.model_validate(config["model"]), tokenizer)
+    model.load_state_dict({name: value.float() for name, value in package["best_state"].items()}, assign=True)
     return model.eval()

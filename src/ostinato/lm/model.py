@@ -76,7 +76,7 @@ def parameter_count(lm: nn.Module) -> int:
 
 def save_lm(folder: Path, lm: LanguageModel) -> None:
     """Write `state_dict.bin` into `folder`, atomically, in 32-bit floats."""
-    state = {name: value.float() for name, value in layout.write(lm.state_dict(), lm.pairs()).items()}
+    state = layout.write({name: value.float() for name, value in lm.state_dict().items()}, lm.pairs())
     extras = {} if lm.is_told_length else {"version": "1.3.0", "exported": True}
     with atomic(folder / LM_FILE) as path:
         torch.save({"xp.cfg": lm.config, "best_state": state} | extras, path)
@@ -84,6 +84,9 @@ def save_lm(folder: Path, lm: LanguageModel) -> None:
 
 def load_lm(source: Path | str) -> LanguageModel:
     """Load a model: a folder of ours or of audiocraft's export (MusicGen), or a hub's name. In evaluation mode, on the CPU, in 32-bit floats.
+
+    Weights stay in the file where they are 32-bit there: it is mapped, and read when they are used. The mapping is private: what training writes to them is
+    this process's own, page by page, and a file that is replaced meanwhile (files.atomic) lives on until it is let go.
 
     Raises:
         UserError: nothing to load there, a model of another kind, or weights that do not fit the configuration (the first differing keys are named).
@@ -97,7 +100,7 @@ def load_lm(source: Path | str) -> LanguageModel:
     else:
         lm = _of_ours(config, path)
     state = layout.read(package["best_state"], lm.pairs(), lm.state_dict(), path)
-    lm.load_state_dict(state)
+    lm.load_state_dict(state, assign=True)
     return lm.eval()
 
 
@@ -113,7 +116,8 @@ def _of_ours(config: dict[str, Any], path: Path) -> LanguageModel:
     if not isinstance(config, dict) or config.get("layout") != LAYOUT:
         raise UserError(f"{path}: layout is {config.get('layout') if isinstance(config, dict) else config!r}, expected {LAYOUT!r}")
     try:
-        return build_lm(Model.model_validate(config["model"]), config["codebooks"], config["cardinality"], config["frame_rate"], seed=0)
+        with torch.device("meta"):  # weights are yet to be assigned, as in Decoder.empty
+            return build_lm(Model.model_validate(config["model"]), config["codebooks"], config["cardinality"], config["frame_rate"], seed=0)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: xp.cfg is not what this version of Ostinato writes ({' '.join(str(error).split())[:160]})") from None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from ostinato.lm.shape import Shape
 
 LM_FILE = "state_dict.bin"
 CODEC_FILE = "compression_state_dict.bin"
+#: Of what T5 says of texts so much is kept, the latest, bytes of the host's memory: 5,000 texts of 16 words by T5-base.
+KEPT_TEXTS = 2**28
 #: The published sizes (Copet et al., 2023): width, layers, heads.
 SIZES = {"small": (1024, 24, 16), "medium": (1536, 48, 24), "large": (2048, 48, 32)}
 #: What our decoder computes, in the words of audiocraft's section transformer_lm. A key that is absent has audiocraft's default, which these are.
@@ -47,6 +50,29 @@ def locate(source: Path | str, file: str) -> Path:
         raise UserError(f"{source}: no such folder here, and {file} is neither cached nor reachable on the model hub; where there is a network, run "
                         f"`hf download {source} {LM_FILE} {CODEC_FILE}`, put the two files into a folder and name that folder "
                         f"({' '.join(str(error).split())[:120]})") from None
+
+
+def pretrained_bytes(source: str) -> int:
+    """What a pretrained model's weights take in 32 bits, bytes; without torch, and without fetching anything: 0 where that cannot be known.
+
+    A published size is known by its name; of a folder, the file's size tells, and its pickle in which floats it is.
+    """
+    folder, name = Path(source), source.rpartition("musicgen-")[2]
+    if (folder / LM_FILE).is_file():
+        return (folder / LM_FILE).stat().st_size * (2 if _is_half(folder / LM_FILE) else 1)
+    if name not in SIZES:
+        return 0
+    dim, layers, _ = SIZES[name]
+    return 4 * (16 * layers * dim**2 + 2 * 4 * 2048 * dim)
+
+
+def _is_half(path: Path) -> bool:
+    """Whether what torch saved holds 16-bit floats, as the published models do."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        return any(kind in archive.read(name) for name in pickles for kind in (b"HalfStorage", b"BFloat16Storage"))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

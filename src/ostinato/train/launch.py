@@ -28,9 +28,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import UserError, atomic, hash_value, read_json, write_json
+from ostinato.files import UserError, atomic, commit, hash_value, read_json, write_json
+from ostinato.machine import machine
 from ostinato.sections import Launch, Loop, Method, Schedule
 from ostinato.train import jobs
+from ostinato.train.determinism import make_deterministic
 from ostinato.train.jobs import Job, Queue, hold
 from ostinato.train.signature import refuse_other_code
 
@@ -67,6 +69,8 @@ class TrainJob:
         torch.set_num_threads(plan.threads)
         notice, values = Notice(), dict(self.config["loop"])
         method = Method.model_validate(values.pop("method")) if "method" in values else None
+        if method and method.deterministic:
+            make_deterministic()
         with hold(folder / "lock") if environment.global_rank == 0 else nullcontext(), crew(folder) as us:
             if us.agree((folder / "done.json").is_file()):  # the job of a launcher that believed this one lost
                 return read_json(folder / "done.json") if us.rank == 0 else {}
@@ -81,6 +85,7 @@ class TrainJob:
                 raise
             if us.rank == 0:
                 task.save(folder)
+                summary |= machine(task.device, task.precision) | {"commit": commit()}
                 write_json(folder / "done.json", summary)
         return summary
 

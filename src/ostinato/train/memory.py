@@ -95,12 +95,13 @@ class Need:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is trained."""
+    """What is trained. `stored`: bytes of a number in the file it is loaded from; 0: it is drawn."""
 
     name: str
     shape: Shape
     text: Text
     frame_rate: float
+    stored: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import UserError, write_sidecar
+from ostinato.files import UserError, read_json, write_sidecar
 from ostinato.lm.pretrained import LM_FILE
+from ostinato.machine import trained_on
 from ostinato.params import part
 from ostinato.params_midi import Augmentation, Gpt, Studied
 from ostinato.sections import Launch, Schedule
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
         folder = Path(config["folder"])
         copied = deliver(folder, out, [*(["adapter"] if (folder / "adapter").is_dir() else []), "events.jsonl", LM_FILE, "tokenizer.json"])
         public = {key: config[key] for key in ("name", "composer", "plan", "model", "signature")}
-        write_sidecar(out / LM_FILE, "midi-train", inputs(args), public, config["loop"]["seed"], beside=copied)
+        write_sidecar(out / LM_FILE, "midi-train", inputs(args), public, config["loop"]["seed"], trained_on(read_json(folder / "done.json")), beside=copied)
 
 
 def configuration(args: argparse.Namespace, run_name: str, plan: str) -> dict[str, Any]:

@@ -76,6 +76,7 @@ class MidiTask:
         """Write the trained model into `folder`; adapters also alone, into `adapter`."""
         if self.method.lora:
             adapters.save(folder / "adapter", self.model, adapters.fingerprint(self.init))
+            del self.model
             self.model = load_midi(self.init)
             adapters.load(folder / "adapter", self.model, self.init)
         save_midi(folder, self.model)

@@ -95,6 +95,7 @@ class MusicGenTask:
         if self.method.lora:
             adapters.save(folder / "adapter", self.model, adapters.fingerprint(self.init))
         if self.method.lora or self.adopted:
+            del self.model  # first: memory need not hold two
             self.model = lm_model.load_lm(self.init)  # frozen weights may have been rounded: they are kept as they were
         if self.method.lora:
             adapters.load(folder / "adapter", self.model, self.init)

@@ -1,7 +1,7 @@
-"""`ostinato plan`: what a training run needs of a GPU's memory, before it is queued; the largest micro-batch that fits; where none does, what would.
+"""`ostinato plan`: what a training run needs of a GPU's memory, before it is queued; the largest micro-batch that fits; where none does, what would. And of its node's.
 
 What is not said is taken from params.yaml: its model, its method, its plan. A model is one of MusicGen's sizes (small, medium, large: their weights are not
-needed), a folder or a name on the hub, or the fresh model of params.yaml. The arithmetic is in train.memory. All sizes are printed in GiB, 2**30 bytes,
+needed), a folder or a name on the hub, or the fresh model of params.yaml. The arithmetic is in train.memory and train.host. All sizes are printed in GiB, 2**30 bytes,
 which is what GPUs are sold by: a GPU of 48 GB has about 48 GiB.
 """
 
@@ -20,11 +20,14 @@ from typing import Any
 
 from ostinato.files import UserError
 from ostinato.params import Codec, Launch, Lora, Method, Model, load
+from ostinato.train import host
 from ostinato.train.memory import GIB, SPARE, Need, Run, Subject, adapter_parameters, chord_text, parameters, remedy, t5
 
 log = logging.getLogger(__name__)
 #: MusicGen's codec: frames per second, codebooks, entries of each.
 FRAME_RATE, CODEBOOKS, CARDINALITY = 50.0, 4, 2048
+#: Of a number in the files of published models: they are float16.
+PUBLISHED_BYTES = 2
 #: What is printed, and how it is called.
 ROWS = (("trained", "weights, trained"), ("frozen", "weights, frozen"), ("encoder", "T5"), ("gradients", "gradients"), ("optimiser", "optimiser"),
         ("average", "moving average"), ("activations", "activations"), ("recomputed", "a layer computed again"), ("transient", "gradients within it"),
@@ -44,7 +47,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpointing", action=argparse.BooleanOptionalAction, help="compute activations twice instead of keeping them")
     parser.add_argument("--lora-rank", type=int, help="rank of adapters; 0: train all weights")
     parser.add_argument("--gpu-gb", type=float, help="memory of a GPU, GB (default: train.launch.gpu_gb, else the GPU that is here)")
-    parser.add_argument("--check", action="store_true", help="fail when not even a micro-batch of 1 fits")
+    parser.add_argument("--mem-gb", type=_positive, help="memory of a node that the job asks for, GB (default: train.launch.mem_gb)")
+    parser.add_argument("--check", action="store_true", help="fail when not even a micro-batch of 1 fits, or on Slurm or with --mem-gb the node is too small")
     parser.add_argument("--json", action="store_true", help="print JSON, sizes in bytes")
 
 
@@ -56,12 +60,15 @@ def _positive(text: str) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Print the plan."""
-    planned = configured(args)
+    planned, launch = configured(args), load(args.params).train.launch
+    node = host.of(planned, launch.model_copy(update={"mem_gb": args.mem_gb or launch.mem_gb}))
     if args.check and not planned.gpu:
         raise UserError("--check: no GPU is here and train.launch.gpu_gb is 0; say --gpu-gb")
-    print(json.dumps(as_json(planned), indent=1) if args.json else table(planned))
+    print(json.dumps(as_json(planned) | {"host": _host_as_json(node)}, indent=1) if args.json else f"{table(planned)}\n{host.line(node)}")
     if args.check:
         refuse(planned)
+        if args.mem_gb or launch.cluster == "slurm":  # nobody holds a job on this machine to what it asks for
+            host.refuse(planned.subject.name, node)
 
 
 def configured(args: argparse.Namespace) -> Run:
@@ -134,7 +141,7 @@ def named(name: str) -> Subject:
     known = re.fullmatch(f"(?:facebook/musicgen-)?({'|'.join(SIZES)})", name)
     if known and not Path(name).is_dir():
         dim, layers, heads = SIZES[known[1]]
-        return Subject(name, Shape(dim, layers, heads, 4 * dim, CARDINALITY, tuple(range(CODEBOOKS))), t5(dim), FRAME_RATE)
+        return Subject(name, Shape(dim, layers, heads, 4 * dim, CARDINALITY, tuple(range(CODEBOOKS))), t5(dim), FRAME_RATE, PUBLISHED_BYTES)
     return _found(name)
 
 
@@ -146,15 +153,16 @@ def _found(source: str) -> Subject:
 
     path = locate(source, LM_FILE)
     package = read_package(path)
+    stored = min((value.element_size() for value in package["best_state"].values()), default=4)
     try:
         config = json.loads(package["xp.cfg"])
     except (json.JSONDecodeError, TypeError):  # audiocraft writes YAML
         shape = read_config(package["xp.cfg"], path)[0]
         projection = package["best_state"].get(f"{TEXT}output_proj.weight")
-        return Subject(source, shape, t5(shape.dim) if projection is None else t5(*projection.shape), FRAME_RATE)
+        return Subject(source, shape, t5(shape.dim) if projection is None else t5(*projection.shape), FRAME_RATE, stored)
     if not isinstance(config, dict) or config.get("layout") != LAYOUT:
         raise UserError(f"{path}: xp.cfg is JSON, but no configuration of ours")
-    return replace(_ours(Model.model_validate(config["model"]), config["codebooks"], config["cardinality"], config["frame_rate"]), name=source)
+    return replace(_ours(Model.model_validate(config["model"]), config["codebooks"], config["cardinality"], config["frame_rate"]), name=source, stored=stored)
 
 
 def fresh(model: Model, codec: Codec) -> Subject:
@@ -174,13 +182,18 @@ def _ours(model: Model, codebooks: int, cardinality: int, frame_rate: float) -> 
 
 
 def refuse_before_queueing(config: dict[str, Any], launch: Launch) -> None:
-    """Raise UserError when a training job (its configuration: train.stage) cannot fit the GPU it asks for; warn when its micro-batch will be halved.
+    """Raise UserError when a training job (its configuration: train.stage) cannot fit the GPU or the node's memory it asks for; warn when its micro-batch will be halved.
 
-    A model that is adopted is not trained, and passes.
+    A model that is adopted is not trained, but loaded: its node is looked at alone. Nobody holds jobs on this machine to the memory that they ask for.
     """
-    if not launch.gpus or not launch.gpu_gb or config["adopted"]:
+    on_gpu = launch.gpus and launch.gpu_gb and not config["adopted"]
+    if not on_gpu and launch.cluster == "local":
         return
     planned = of_job(config, launch)
+    if launch.cluster == "slurm":
+        host.refuse(planned.subject.name, host.of(planned, launch))
+    if not on_gpu:
+        return
     refuse(planned)
     if (peak := planned.need().peak) > planned.gpu:
         log.warning("a micro-batch of %d needs about %.1f GiB, the GPU has %.1f: it will be halved; `ostinato plan` proposes %d",
@@ -216,6 +229,10 @@ def as_json(planned: Run) -> dict[str, Any]:
         "peak": found.peak, "when": found.when, "gpu": round(planned.gpu) or None, "model": planned.subject.name, "parameters": _parameters(planned)[0],
         "trained_parameters": _parameters(planned)[1], "micro_batch": planned.micro, "largest_micro_batch": planned.largest() if planned.gpu else None,
         "batch_size": planned.share, "segment_seconds": planned.seconds, "method": planned.method.model_dump()}
+
+
+def _host_as_json(node: host.Host) -> dict[str, Any]:
+    return asdict(node) | {"peak": node.peak, "when": node.when, "held": node.held}
 
 
 def table(planned: Run) -> str:

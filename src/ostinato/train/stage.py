@@ -11,8 +11,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import atomic, write_sidecar
+from ostinato.files import atomic, read_json, write_sidecar
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, locate
+from ostinato.machine import trained_on
 from ostinato.params import Launch, Model, Plan, Training, part, section
 from ostinato.train.launch import TrainJob, deliver, each_run, launch
 from ostinato.train.plan import refuse_before_queueing
@@ -69,4 +70,5 @@ def export(config: dict[str, Any], out: Path, args: argparse.Namespace) -> None:
         shutil.copyfile(args.codec / CODEC_FILE, path)
     copied = deliver(folder, out, [*(["adapter"] if (folder / "adapter").is_dir() else []), "events.jsonl", LM_FILE])
     public = {key: config[key] for key in ("name", "plan", "model", "signature")}
-    write_sidecar(out / LM_FILE, "train", inputs(args), json.loads(json.dumps(public)), config["loop"]["seed"], beside=[out / CODEC_FILE, *copied])
+    write_sidecar(out / LM_FILE, "train", inputs(args), json.loads(json.dumps(public)), config["loop"]["seed"], trained_on(read_json(folder / "done.json")),
+                  beside=[out / CODEC_FILE, *copied])
