@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from argparse import Namespace
 
 import numpy as np
@@ -134,6 +136,14 @@ def test_the_context_is_seen_and_the_future_is_not():
     before, after = model(ids), model(changed)
     assert before.shape == (2, 20, model.tokenizer.size)
     assert torch.equal(before[:, :10], after[:, :10]) and not torch.allclose(before[:, 10:], after[:, 10:], atol=1e-4)
+
+
+def test_nothing_of_the_audio_track_is_loaded():
+    """What is not imported cannot change, and have the MIDI track trained anew."""
+    code = "import sys, ostinato.train.midi_stage, ostinato.train.midigpt; print(*(name for name in sys.modules if name.startswith('ostinato.')))"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    assert "ostinato.train.preparation" in loaded
+    assert not loaded & {f"ostinato.{name}" for name in ("lm.codec", "lm.model", "lm.t5", "lm.text", "train.data", "train.memory", "train.musicgen", "train.plan")}
 
 
 def test_what_does_not_belong_together_is_refused(words, pretrained, tmp_path, capsys):

@@ -18,8 +18,8 @@ from ostinato.lm import adapters
 from ostinato.lm.midi_model import build_midi, load_midi, save_midi
 from ostinato.params_midi import Augmentation, Gpt
 from ostinato.sections import Loop, Method, Schedule
-from ostinato.train.musicgen import SPLITS, prepare
 from ostinato.train.pieces import PiecesDataset
+from ostinato.train.preparation import SPLITS, prepare
 
 
 #: Short windows are so much shorter, and so many more. Attention costs less, and a step sees more pieces (docs/log.md).

@@ -21,11 +21,10 @@ from ostinato.lm import model as lm_model
 from ostinato.lm.codec import load_codec
 from ostinato.lm.delays import inputs_and_targets
 from ostinato.lm.text import describe
-from ostinato.params import Method, Model, Plan, Training
+from ostinato.params import Model, Plan, Training
 from ostinato.train import memory
 from ostinato.train.data import CodesDataset
-
-SPLITS = {"train": 0, "valid": 1}
+from ostinato.train.preparation import SPLITS, prepare
 
 
 @dataclass(frozen=True)
@@ -99,19 +98,6 @@ class MusicGenTask:
         if self.method.lora:
             adapters.load(folder / "adapter", self.model, self.init)
         lm_model.save_lm(folder, self.model)
-
-
-def prepare(model: lm_model.LanguageModel, method: Method, seed: int, adopted: bool = False) -> lm_model.LanguageModel:
-    """Make a model ready for a method: its adapters, its precision, its checkpointing; one that is adopted is not trained. Changes the model, and returns it."""
-    model.decoder.checkpointing = method.checkpointing
-    if adopted:
-        model.requires_grad_(False)
-    elif method.lora:
-        adapters.add(model, method.lora, seed)
-    for parameter in model.parameters():
-        if not parameter.requires_grad and method.precision == "bf16":
-            parameter.data = parameter.data.bfloat16()
-    return model
 
 
 def build(config: dict[str, Any], device: str = "cpu") -> MusicGenTask:
