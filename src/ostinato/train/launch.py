@@ -58,7 +58,7 @@ class TrainJob:
                 return read_json(folder / "done.json")
             task = importlib.import_module(self.config["task"]).build(self.config, us.device)
             try:
-                summary = train(task, Loop.model_validate(values), plan, folder, notice.latest, method, us)
+                summary = train(task, Loop.of(values), plan, folder, notice.latest, method, us)
             except Preempted:
                 notice.answer()  # does not come back in the first process: submitit requeues the job and ends all
                 time.sleep(GRACE_SECONDS)

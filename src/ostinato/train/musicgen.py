@@ -25,6 +25,7 @@ from ostinato.params import Model, Plan, Training
 from ostinato.train import memory
 from ostinato.train.data import CodesDataset
 from ostinato.train.preparation import SPLITS, prepare
+from ostinato.train.steps import VALIDATION_SEED
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,18 @@ class MusicGenTask:
         self.steps = 0 if adopted else plan.steps or math.ceil(plan.epochs * self.data["train"].frames / (plan.batch_size * self.frames))
 
     def batch(self, split: str, step: int) -> Shown:
-        """The batch of a step; the same whoever computes it, and however it is divided."""
+        """The batch of a step, the same whoever computes it, and however it is divided; or what is validated on, the same for every run."""
+        if split == "valid":
+            return self._shown(split, np.random.default_rng(VALIDATION_SEED), self.training.validation_examples, int(self.training.validation_seconds * self.frame_rate), 0.0)
         rng = np.random.default_rng([self.training.seed, SPLITS[split], step])
-        drawn = self.data[split].batch(rng, self.plan.batch_size, self.frames, self.chords)
+        return self._shown(split, rng, self.plan.batch_size, self.frames, self.params.condition_dropout)
+
+    def _shown(self, split: str, rng: np.random.Generator, examples: int, frames: int, dropout: float) -> Shown:
+        """So many examples of at most so many frames; of some the text is dropped."""
+        drawn = self.data[split].batch(rng, examples, frames, self.chords)
         told = self.model.is_told_length
         texts: list[str | None] = [describe(prompt, frames / self.frame_rate) if told else prompt for prompt, frames in zip(drawn.prompts, drawn.frames)]
-        if split == "train":
-            texts = [None if rng.random() < self.params.condition_dropout else text for text in texts]
+        texts = [None if rng.random() < dropout else text for text in texts]
         decoder = self.model.decoder
         tokens, targets, counts = inputs_and_targets(torch.from_numpy(drawn.codes), torch.from_numpy(drawn.mask), decoder.shape.delays, decoder.special)
         weights = counts * (self.decay / counts.sum(dim=(0, 2)).clamp(min=1) / self.decay.sum())[:, None]
