@@ -40,7 +40,8 @@ from ostinato.lm.sampling import GraphedStep, Sampling, generate
 from ostinato.lm.shape import Shape
 from ostinato.params import Lora, Method, Params, load
 from ostinato.train import memory
-from ostinato.train.musicgen import MusicGenTask, Shown, prepare
+from ostinato.train.musicgen import MusicGenTask, Shown
+from ostinato.train.preparation import prepare
 
 PARTS = ("memory", "training", "decoding", "parity")
 GIB = 2**30

@@ -20,14 +20,14 @@ TINY = {
     "segments": {"min_seconds": 4, "target_seconds": 6, "max_seconds": 12},
     "codec": {"codebooks": 2, "cardinality": 32, "components": 16, "fit_seconds": 60, "kmeans_iterations": 3, "griffin_lim_iterations": 4},
     "model": {"dim": 32, "layers": 1, "heads": 2, "text_dim": 16},
-    "train": {"base": TINY_PLAN, "tune": TINY_PLAN, "checkpoint_every": 2, "validate_every": 4, "validation_batches": 1, "log_every": 1},
+    "train": {"base": TINY_PLAN, "tune": TINY_PLAN, "checkpoint_every": 2, "validate_every": 4, "validation_examples": 2, "log_every": 1},
     "sweep": {"lr": [1e-3, 2e-3]},
     "demos": {"prompts": ["piano CMajor"], "heldout": ["ukulele F#maj, followed by G#min, and Bmaj", "organ Cmaj, followed by Amin"], "seeds": [1, 2], "seconds": 4},
     "judge": {"bootstrap": 20, "permutations": 20},
     "midi": {
         "pieces": {"per_collection": 12, "split": {"valid": 0.2, "test": 0.2}},
         "model": {"dim": 32, "layers": 1, "heads": 2, "context": 128},
-        "train": {"pretrain": {"steps": 6}, "finetune": {"steps": 3}, "validate_every": 3, "validation_batches": 1, "checkpoint_every": 3, "log_every": 1},
+        "train": {"pretrain": {"steps": 6}, "finetune": {"steps": 3}, "validate_every": 3, "validation_examples": 2, "checkpoint_every": 3, "log_every": 1},
         "demos": {"seeds": [1], "seconds": 3, "particles": 2},
     },
 }

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from music import PARAMS, RATE, play
 
 from ostinato.cli import main
@@ -12,14 +13,16 @@ from ostinato.corpus.drills import compose
 from ostinato.corpus.figures import FIGURES
 from ostinato.corpus.rendering import Player, soundfont
 from ostinato.ears.drills import FRAMES, perform
+from ostinato.ears.task import EarTask
 from ostinato.files import UserError, read_json, sha256
 from ostinato.listen.hear import hear
 from ostinato.listen.labels import NO_PITCH, QUALITIES, SPECTRA, frame_labels
 from ostinato.listen.weights import load_ear
+from ostinato.sections import Loop
 from ostinato.theory import Chord
 
 DRILLS = PARAMS.ears.labeller.drills.model_copy(update={"clips": 30, "soundfonts": [None]})
-LOOP = json.dumps(PARAMS.ears.model_dump(exclude={"labeller", "judge", "instruments", "evaluation"}) | {"validation_batches": 1, "checkpoint_every": 2})
+LOOP = json.dumps(PARAMS.ears.model_dump(exclude={"labeller", "judge", "instruments", "evaluation"}) | {"validation_examples": 3, "checkpoint_every": 2})
 LAUNCH = PARAMS.train.launch.model_dump_json()
 
 
@@ -88,6 +91,17 @@ def test_trained_ears_load_where_hear_wants_them(ears):
         assert summary["steps"] == 2 and np.isfinite(summary["valid_loss"])
     heard = hear(play("piano C F G C", 12.0), RATE, PARAMS.listen.model_copy(update={"ears": str(ears / "ears")}))
     assert heard.chords[-1][1] == pytest.approx(12.0)
+
+
+@pytest.mark.parametrize("ear", ["labeller", "instruments"])
+def test_loss_on_validation_is_the_same_in_parts(ears, ear):
+    task = EarTask(ear, ears / f"{ear}-drills", Loop.model_validate_json(LOOP), getattr(PARAMS.ears, ear).plan)
+    batch = task.batch("valid", 0)
+    batch.labels[..., :2].masked_fill_(torch.arange(len(batch)).view(-1, *[1] * (batch.labels.ndim - 1)) == 0, -1 if ear == "labeller" else 0)
+    task.model.eval()
+    with torch.no_grad():
+        whole, *parts = (float(task.loss(batch, rows)[0]) for rows in (range(3), range(2), range(2, 3)))
+    assert sum(parts) == pytest.approx(whole, rel=1e-3)
 
 
 def test_wrong_weights_are_named(tmp_path):

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from argparse import Namespace
 
 import numpy as np
@@ -14,7 +16,7 @@ from ostinato.files import UserError, read_json, read_jsonl, write_jsonl
 from ostinato.lm.midi_model import build_midi, load_midi
 from ostinato.midi import Piece, write_midi
 from ostinato.params import load
-from ostinato.params_midi import Studied
+from ostinato.params_midi import Gpt, Studied
 from ostinato.sections import Loop, Schedule
 from ostinato.train.loop import Preempted
 from ostinato.train.loop import train as loop_train
@@ -45,7 +47,7 @@ def words(tmp_path_factory):
 
 def train(words, out, *more, method=None, plans=({},), tasks=1, names=("pretrained",)):
     shared = {key: value for key, value in MIDI.train.model_dump().items() if key in Studied.model_fields}
-    shared |= {"validate_every": 10, "checkpoint_every": 10, "log_every": 5, "validation_batches": 1, "method": shared["method"] | (method or {})}
+    shared |= {"validate_every": 10, "checkpoint_every": 10, "log_every": 5, "validation_examples": 4, "method": shared["method"] | (method or {})}
     launch = LAUNCH.model_copy(update={"tasks_per_node": tasks}).model_dump_json()
     return main(["midi-train", "--name", *names, "--params", json.dumps(shared), "--model", SMALL.model_dump_json(), "--augmentation", MIDI.augmentation.model_dump_json(),
                  "--plan", *(json.dumps(PLAN | plan) for plan in plans), "--launch", launch, "--tokens", str(words), "--runs", str(out / "runs"),
@@ -102,6 +104,29 @@ def test_stopped_in_the_middle_it_ends_with_the_same_weights(words, tmp_path):
     assert all(torch.equal(value, whole[name]) for name, value in run(tmp_path / "stopped").items())
 
 
+def midi_task(words, method=None, **changes):
+    """A task on the small model, and its loop; `changes` are those of loop, plan and model."""
+    loop, plan = Loop.of(MIDI.train.model_dump() | changes), Schedule.of(PLAN | {"steps": 4} | changes)
+    model = SMALL.model_copy(update={key: value for key, value in changes.items() if key in Gpt.model_fields})
+    return MidiTask(model, MIDI.augmentation, loop, method or MIDI.train.method, plan, words / "tokenizer.json", sorted(words.glob("*.npy")), None, None), loop
+
+
+def test_validation_depends_on_the_context_alone(words):
+    one, other, longer = (midi_task(words, **changes)[0].batch("valid", 0) for changes in ({}, {"seed": 9, "batch_size": 3, "short_windows": 0.0, "lr": 1e-4}, {"context": 128}))
+    assert torch.equal(one.ids, other.ids) and len(one) == MIDI.train.validation_examples
+    assert longer.ids.shape[1] > one.ids.shape[1]
+
+
+@pytest.mark.parametrize(("micro", "rows"), [(None, {16}), (2, {8})])
+def test_a_batch_of_short_windows_is_computed_in_as_few_parts_as_one_of_long_ones(words, tmp_path, monkeypatch, micro, rows):
+    seen, loss = set(), MidiTask.loss
+    monkeypatch.setattr(MidiTask, "loss", lambda task, batch, part: (seen.add(len(part)) if task.model.training else None, loss(task, batch, part))[1])
+    method = MIDI.train.method.model_copy(update={"micro_batch": micro})
+    task, loop = midi_task(words, method, short_windows=1.0)
+    loop_train(task, loop, task.plan, tmp_path, method=method)
+    assert seen == rows
+
+
 def test_muon_in_float32_does_what_torchs_does():
     rng = torch.Generator().manual_seed(0)
     start = [torch.randn(shape, generator=rng) for shape in ((8, 24), (24, 8))]
@@ -134,6 +159,14 @@ def test_the_context_is_seen_and_the_future_is_not():
     before, after = model(ids), model(changed)
     assert before.shape == (2, 20, model.tokenizer.size)
     assert torch.equal(before[:, :10], after[:, :10]) and not torch.allclose(before[:, 10:], after[:, 10:], atol=1e-4)
+
+
+def test_nothing_of_the_audio_track_is_loaded():
+    """What is not imported cannot change, and have the MIDI track trained anew."""
+    code = "import sys, ostinato.train.midi_stage, ostinato.train.midigpt; print(*(name for name in sys.modules if name.startswith('ostinato.')))"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    assert "ostinato.train.preparation" in loaded
+    assert not loaded & {f"ostinato.{name}" for name in ("lm.codec", "lm.model", "lm.t5", "lm.text", "train.data", "train.memory", "train.musicgen", "train.plan")}
 
 
 def test_what_does_not_belong_together_is_refused(words, pretrained, tmp_path, capsys):

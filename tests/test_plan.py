@@ -25,8 +25,9 @@ from ostinato.lm.spectral import build
 from ostinato.params import Launch, Lora, Method, part
 from ostinato.train import host, memory, plan
 from ostinato.train.loop import train
-from ostinato.train.musicgen import MusicGenTask, Shown, prepare
+from ostinato.train.musicgen import MusicGenTask, Shown
 from ostinato.train.optimizers import optimizer_for
+from ostinato.train.preparation import prepare
 
 CASES = {
     "all weights": Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None, deterministic=False),

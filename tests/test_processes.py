@@ -80,8 +80,8 @@ def test_runs_of_a_sweep_on_one_node_do_not_meet_each_other(tmp_path):
 TRAINS = """
 from training import LOOP, PLAN
 from test_train import Hungry
-from ostinato.train import loop
-loop.LATE_SECONDS = 4
+from ostinato.train import checkpoints, loop
+checkpoints.LATE_SECONDS = 4
 task, told = Hungry(room=8 if us.rank == 0 else ROOM), itertools.count(1)
 task.steps = STEPS
 try:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from training import BAR, LOOP, MODEL, PLAN, ROOTS, assert_same_end, command, lo
 
 from ostinato.dataset.prompts import parse
 from ostinato.files import UserError, read_json, read_jsonl, sha256, write_jsonl
+from ostinato.train.average import Average
 from ostinato.train.data import CodesDataset
 from ostinato.train.loop import Preempted, learning_rate, train
+from ostinato.train.musicgen import MusicGenTask
+from ostinato.train.parallel import Crew
 from ostinato.train.signature import refuse_other_code, signed
 
 @pytest.fixture(scope="module")
@@ -158,6 +162,26 @@ def test_short_of_memory_it_goes_on_from_its_checkpoint_with_what_it_was_told(tm
         train(Hungry(4), LOOP, plan, tmp_path, method=method)
 
 
+def test_dropout_is_the_same_however_many_processes_share_the_micro_batches(codes, tmp_path):
+    ends = []
+    for tasks in (1, 2):
+        words = command(codes, tmp_path / str(tasks), plan=SHORT, launch={"tasks_per_node": tasks}, micro_batch=1)
+        words[words.index("--model") + 1] = MODEL.model_copy(update={"dropout": 0.4}).model_dump_json()
+        assert subprocess.run(words).returncode == 0
+        ends.append(losses(tmp_path / f"{tasks}/model"))
+    assert ends[1] == pytest.approx(ends[0], rel=1e-4)
+
+
+def test_the_runs_of_a_sweep_are_validated_on_one_set(codes, whole, tmp_path):
+    ends, one_at_a_time = [], {"method": LOOP.method.model_copy(update={"micro_batch": 1})}
+    for number, (plan, loop) in enumerate([({}, {}), ({"batch_size": 7, "lr": 1e-3}, {"seed": 8}), ({"segment_seconds": 2.0}, {}), ({}, one_at_a_time)]):
+        run, ours = PLAN.model_copy(update=plan), LOOP.model_copy(update={"validation_examples": 5, **loop})
+        task = MusicGenTask(MODEL, ours, run, codes / "codec", [codes / "shard-00.npy"], str(whole / "model"), chords=True, adopted=True)
+        ends.append(train(task, ours, run, tmp_path / str(number), method=ours.method)["valid_loss"])
+    assert ends == pytest.approx([ends[0]] * 4, rel=1e-5)
+    assert task.batch("valid", 0).tokens.shape == (5, 2, int(LOOP.validation_seconds * task.frame_rate))
+
+
 def test_adapters_are_trained_alone_and_resume(codes, whole, tmp_path):
     lora = {"rank": 4, "alpha": 8, "dropout": 0.0}
     for folder in (tmp_path / "undisturbed", tmp_path / "stopped"):
@@ -193,21 +217,22 @@ def test_made_deterministic_torch_refuses_what_is_not_and_cublas_is_told_before_
 
 
 class Hungry:
-    """A task for whose memory more than `room` examples are too many."""
+    """A task for whose memory more than `room` examples are too many, or `valid_room` in validation."""
 
     steps = 4
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, room: int, error: Exception = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"), valid_room: int | None = None) -> None:
         torch.manual_seed(0)
         self.model, self.room, self.seen = torch.nn.Linear(3, 1), room, []
+        self.error, self.valid_room = error, room if valid_room is None else valid_room
 
     def batch(self, split: str, step: int) -> torch.Tensor:
         return torch.randn(8, 3, generator=torch.Generator().manual_seed(step))
 
     def loss(self, batch: torch.Tensor, rows: range) -> tuple[torch.Tensor, int]:
         self.seen.append(len(rows))
-        if len(rows) > self.room:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+        if len(rows) > (self.room if self.model.training else self.valid_room):
+            raise self.error
         return self.model(batch[rows.start : rows.stop]).square().sum() / len(batch), len(rows)
 
 
@@ -223,6 +248,71 @@ def test_short_of_memory_it_halves_the_micro_batch_and_keeps_the_batch(tmp_path)
     assert [event["micro_batch"] for event in events] == [4, 2] and "20 GiB" in events[0]["reason"]
     with pytest.raises(UserError, match="out of memory with a single example at a time.*ostinato plan"):
         train(Hungry(0), LOOP, plan, tmp_path / "0")
+
+
+NCCL = "NCCL error in: NCCLUtils.hpp:275, unhandled cuda error (run with NCCL_DEBUG=INFO for details), NCCL version 2.20.5\nncclUnhandledCudaError: Call to CUDA function failed.\n"
+
+
+@pytest.mark.parametrize("error", [
+    RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"), RuntimeError("CUDA driver error: out of memory"), MemoryError(),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    torch.distributed.DistBackendError(NCCL + "Last error:\nFailed to CUDA calloc async 608 bytes"), torch.distributed.DistBackendError(NCCL + "Last error:\nCuda failure 2 'out of memory'"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 40 bytes. Error code 12 (Cannot allocate memory)"),
+], ids=lambda error: str(error)[-30:] or "MemoryError")
+def test_every_way_to_say_that_memory_is_short_is_understood(error, tmp_path):
+    assert train(Hungry(3, error), LOOP, PLAN.model_copy(update={"batch_size": 8}), tmp_path)["micro_batch"] == 2
+    reason = next(event["reason"] for event in read_jsonl(tmp_path / "events.jsonl") if event.get("event") == "out_of_memory")
+    assert reason and ("NCCL" not in str(error) or "CUDA calloc" in reason or "out of memory" in reason)
+
+
+@pytest.mark.parametrize("said", ["CUDA error: an illegal memory access was encountered", "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`"])
+def test_what_else_goes_wrong_is_not_taken_for_it(said, tmp_path):
+    with pytest.raises(RuntimeError, match=said):
+        train(Hungry(3, RuntimeError(said)), LOOP, PLAN.model_copy(update={"batch_size": 8}), tmp_path)
+
+
+def test_validation_that_is_short_of_memory_is_done_again_with_half_the_micro_batch(tmp_path):
+    plan, method = PLAN.model_copy(update={"batch_size": 8}), LOOP.method.model_copy(update={"optimizer": "adamw", "ema": 0.5})
+    ends = [train(Hungry(8, valid_room=room), LOOP, plan, tmp_path / str(room), method=method) for room in (8, 3)]
+    assert ends[1]["micro_batch"] == 2 and ends[1]["valid_loss"] == pytest.approx(ends[0]["valid_loss"], rel=1e-6)
+    events = read_jsonl(tmp_path / "3/events.jsonl")
+    assert [event["micro_batch"] for event in events if event.get("event") == "out_of_memory"] == [4, 2]
+
+
+class Pair(Crew):
+    """Two processes that fare alike; the first time there is no memory to sum gradients in."""
+
+    asked = []
+
+    def any(self, flag: bool) -> bool:
+        return flag
+
+    def sum(self, value: float) -> float:
+        return value
+
+    def room_for_sums(self, parameters: list) -> None:
+        self.asked.append(len(parameters))
+        if len(self.asked) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_memory_for_sums_of_gradients_is_asked_for_before_processes_agree(tmp_path):
+    assert train(Hungry(8), LOOP, PLAN.model_copy(update={"batch_size": 8}), tmp_path, crew=Pair(0, 2))["micro_batch"] == 2
+    assert Pair.asked == [2] * 5  # four steps, the first of them twice
+
+
+def test_sums_of_gradients_allocate_nothing():
+    crew, parameters = Crew(0, 2), [torch.nn.Parameter(torch.zeros(shape)) for shape in ((3, 4), (5,), (2, 2))]
+    parameters[0].grad, parameters[2].grad = torch.ones(3, 4), torch.ones(2, 2).T
+    room = crew.room_for_sums(parameters)
+    torch.distributed.init_process_group("gloo", rank=0, world_size=1, store=torch.distributed.HashStore())
+    try:
+        with torch.autograd.profiler.profile(profile_memory=True) as profile:
+            crew.sum_gradients(parameters, room)
+    finally:
+        torch.distributed.destroy_process_group()
+    assert max((event.cpu_memory_usage for event in profile.function_events), default=0) <= 0
+    assert [float(parameter.grad.sum()) for parameter in parameters] == [12, 0, 4]
 
 
 def test_a_job_that_fails_says_why_in_one_line(codes, tmp_path):
@@ -253,6 +343,90 @@ class Broken:
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     with pytest.raises(UserError, match="loss is nan at step 4; lower the learning rate"):
         train(Broken(), LOOP, PLAN, tmp_path)
+
+
+class Steep:
+    """A task whose loss is a number in every step, and whose gradient is none in `bad` ones."""
+
+    steps = 20
+
+    def __init__(self, bad: range) -> None:
+        torch.manual_seed(0)
+        self.model, self.bad, self.weights = torch.nn.Linear(1, 1), bad, []
+
+    def batch(self, split: str, step: int) -> list[int]:
+        return [step]
+
+    def loss(self, batch: list[int], rows: range) -> tuple[torch.Tensor, int]:
+        self.weights.append(float(self.model.weight.detach()))
+        said = self.model(torch.ones(1, 1)).sum()
+        return (said * 0).sqrt() if batch[0] in self.bad else (said - 1).square(), 1
+
+
+def test_a_gradient_that_is_no_number_moves_nothing(tmp_path):
+    task = Steep(range(3, 5))
+    train(task, LOOP, PLAN, tmp_path, method=LOOP.method.model_copy(update={"ema": 0.9}))
+    moved = [after != before for before, after in zip(task.weights, task.weights[1:])]
+    assert moved[:7] == [True] * 3 + [False] * 2 + [True] * 2 and torch.isfinite(task.model.weight)
+    skipped = [event for event in read_jsonl(tmp_path / "events.jsonl") if event.get("event") == "skipped"]
+    assert [event["step"] for event in skipped] == [4, 5] and "nan" in skipped[0]["reason"]
+
+
+def test_gradients_that_stay_no_numbers_end_the_run_with_its_weights_whole(tmp_path):
+    with pytest.raises(UserError, match=r"gradient is nan at step 18, as in the 9 steps before.*learning rate \(0\.002\) or clip_norm \(1\)"):
+        train(Steep(range(8, 20)), LOOP, PLAN, tmp_path)
+    saved = torch.load(tmp_path / "checkpoint.pt")
+    assert saved["step"] == 14 and all(torch.isfinite(value).all() for value in saved["model"].values())
+
+
+def test_the_average_of_weights_forgets_where_it_started():
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.ones_(model.weight)
+    average, left = Average(model, 0.999), []
+    torch.nn.init.zeros_(model.weight)
+    for step in range(80):
+        average.update(step)
+        left.append(float(average.weights["weight"]))
+    assert left[:2] == pytest.approx([0.1, 0.1 * 2 / 11]) and left[-1] < 1e-9
+    torch.nn.init.ones_(model.weight)
+    average.update(10**6)
+    assert float(average.weights["weight"]) == pytest.approx(0.001)
+
+
+class Queued:
+    """A task that computes a step when the next one's batch has been drawn, and cannot draw that of step `broken`."""
+
+    def __init__(self, steps: int, broken: int | None = None) -> None:
+        self.model, self.steps, self.broken = torch.nn.Linear(1, 1), steps, broken
+        self.drawn = [threading.Event() for _ in range(steps + 1)]
+        self.drawn[steps].set()
+
+    def batch(self, split: str, step: int) -> list[int]:
+        assert threading.current_thread() is not threading.main_thread()
+        if split == "train":
+            self.drawn[step].set()
+            if step == self.broken:
+                raise UserError("a shard is gone")
+        return [step]
+
+    def loss(self, batch: list[int], rows: range) -> tuple[torch.Tensor, int]:
+        assert not self.model.training or self.drawn[batch[0] + 1].wait(20), "the next batch was not drawn meanwhile"
+        return self.model(torch.full((1, 1), float(batch[0]))).square().sum(), 1
+
+
+def test_batches_are_drawn_one_step_ahead_and_no_thread_is_left(tmp_path):
+    def threads() -> list[str]:
+        return [thread.name for thread in threading.enumerate() if thread.name.startswith("batches")]
+
+    loop, words = LOOP.model_copy(update={"log_every": 1}), iter(["", "stop"])
+    train(Queued(5), loop, PLAN, tmp_path / "whole")
+    assert not threads()
+    with pytest.raises(Preempted):
+        train(Queued(5), loop, PLAN, tmp_path / "stopped", lambda: next(words))
+    assert not threads()
+    with pytest.raises(UserError, match="a shard is gone"):
+        train(Queued(5, broken=3), loop, PLAN, tmp_path / "broken")
+    assert not threads() and losses(tmp_path / "broken", steps=True) == [1, 2, 3]
 
 
 def test_the_learning_rate_warms_up_and_follows_a_cosine():

@@ -13,7 +13,7 @@ from ostinato.files import read_jsonl, read_whole_lines, sha256, write_jsonl
 from ostinato.lm.codec import save_spectral
 from ostinato.lm.spectral import build
 
-LOOP = PARAMS.train.model_copy(update={"checkpoint_every": 7, "validate_every": 20, "validation_batches": 1, "log_every": 5})
+LOOP = PARAMS.train.model_copy(update={"checkpoint_every": 7, "validate_every": 20, "validation_examples": 2, "log_every": 5})
 PLAN = PARAMS.train.base.model_copy(update={"steps": 60, "batch_size": 2, "segment_seconds": 4.0, "threads": 1})
 MODEL = PARAMS.model.model_copy(update={"dim": 48, "layers": 2, "heads": 2, "text_dim": 16, "dropout": 0.0})
 ROOTS = "CDEFGAB"

@@ -122,6 +122,7 @@ class Model(Section):
 class Training(Loop):
     """What all training runs of the language model share."""
 
+    validation_seconds: Seconds = Field(description="longest validation example, seconds, whatever the plan's segment_seconds")
     method: Method
 
 

@@ -114,8 +114,13 @@ class Loop(Section):
     clip_norm: Annotated[float, Field(gt=0)] = Field(description="gradient norm above which gradients are scaled down")
     checkpoint_every: Positive = Field(description="steps between checkpoints")
     validate_every: Positive = Field(description="steps between validations")
-    validation_batches: Positive
+    validation_examples: Positive = Field(description="examples on which the loss is validated: the same ones for every run, whatever its seed, batch or learning rate")
     log_every: Positive = Field(description="steps between lines of events.jsonl")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Loop:
+        """What any kind of training says of its loop."""
+        return cls.model_validate({name: values[name] for name in cls.model_fields})
 
 
 class Lora(Section):
@@ -127,12 +132,13 @@ class Lora(Section):
 
 
 class Method(Section):
-    """How a model is trained, and fitted into memory. All but `optimizer`, `lora`, `ema` and the last bits leaves the result as it is."""
+    """How a model is trained, and fitted into memory. All but `optimizer`, `lora`, `ema` and the last bits leaves the result as it is; but where there is dropout, its
+    masks are drawn anew for each micro-batch, so that another size of micro-batch is another draw."""
 
     optimizer: Literal["adamw", "muon"] = Field(description="muon: for the matrices of layers, in trainings from nothing; adamw for all else, and for adapters")
     precision: Literal["fp32", "bf16"] = Field(description="of computation; trained weights stay 32-bit, frozen ones take this precision")
-    micro_batch: Positive | None = Field(description="examples computed at a time, gradients are accumulated over the batch; null: all; halved when memory is short")
+    micro_batch: Positive | None = Field(description="examples computed at a time, gradients are accumulated over the batch; null: all that a process has; halved when memory is short; where there is dropout, its masks depend on it")
     checkpointing: bool = Field(description="compute activations twice instead of keeping them: a sixth more time, a fraction of the memory")
     lora: Lora | None = Field(description="train adapters alone; null: all weights")
-    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(description="decay of the moving average of weights that becomes the model; null: the last weights")
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(description="decay of the moving average of weights that becomes the model, lower at first: (1 + step) / (10 + step); null: the last weights")
     deterministic: bool = Field(description="on GPUs: the same bits again, as on the CPU always, slower (see train.determinism); false: but for what rounding leaves")

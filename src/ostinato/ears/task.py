@@ -21,6 +21,7 @@ from ostinato.listen.nets import NETWORKS
 from ostinato.listen.weights import save_weights
 from ostinato.params import Loop, Plan
 from ostinato.theory import QUALITIES as STEPS
+from ostinato.train.steps import VALIDATION_SEED
 
 #: Semitones by which clips are transposed at most.
 TRANSPOSE = 6
@@ -48,7 +49,7 @@ class EarTask:
     def __init__(self, ear: str, drills: Path, loop: Loop, plan: Plan) -> None:
         if plan.steps is None:
             raise UserError(f"ears.{ear}.plan: epochs: expected null and a number of steps")
-        self.ear, self.plan, self.seed, self.steps = ear, plan, loop.seed, plan.steps
+        self.ear, self.plan, self.seed, self.steps, self.validation_examples = ear, plan, loop.seed, plan.steps, loop.validation_examples
         self.spectra = np.load(drills / "spectra.npy", mmap_mode="r")
         self.labels = np.load(drills / ("instruments.npy" if ear == "instruments" else "labels.npy"))
         usable = np.flatnonzero(self.labels >= 0) if ear == "instruments" else np.arange(len(self.labels))
@@ -58,23 +59,24 @@ class EarTask:
         self.model = NETWORKS[ear]()
 
     def batch(self, split: str, step: int) -> Examples:
-        """Spectra and labels of a batch."""
-        rng = np.random.default_rng([self.seed, int(split == "valid"), step])
-        clips = np.sort(rng.choice(self.clips[split], self.plan.batch_size, p=self._shares(split)))
+        """Spectra and labels of a step's batch; or what is validated on, the same for every run."""
+        rng = np.random.default_rng([self.seed, 0, step] if split == "train" else VALIDATION_SEED)
+        clips = np.sort(rng.choice(self.clips[split], self.plan.batch_size if split == "train" else self.validation_examples, p=self._shares(split)))
         spectra, labels = np.stack([self.spectra[k] for k in clips]).astype(np.float32), self.labels[clips].astype(np.int64)
         if split == "train":
             spectra, labels = self._varied(spectra, labels, rng)
         return Examples(torch.from_numpy(spectra), torch.from_numpy(labels))
 
     def loss(self, batch: Examples, rows: range) -> tuple[torch.Tensor, int]:
-        """Mean loss (nats) of a whole batch, which batch normalisation wants whole, and the frames (for instruments: clips) in it."""
-        if len(rows) < len(batch):
+        """What rows of a batch add to its mean loss (nats), and the frames (for instruments: clips) in them. Batch normalisation wants batches whole in training."""
+        if self.model.training and len(rows) < len(batch):
             raise UserError(f"ears.{self.ear}: a batch of {len(batch)} clips is more than memory holds; lower plan.batch_size")
+        labels = batch.labels[rows.start : rows.stop]
         with torch.autocast(self.device, torch.bfloat16):
-            logits = self.model(batch.spectra)
+            logits = self.model(batch.spectra[rows.start : rows.stop])
         if self.ear == "instruments":
-            return functional.cross_entropy(logits.float(), batch.labels), len(batch.labels)
-        return chord_loss({name: value.float() for name, value in logits.items()}, batch.labels), batch.labels.shape[0] * batch.labels.shape[1]
+            return functional.cross_entropy(logits.float(), labels) * len(labels) / len(batch), len(labels)
+        return chord_loss({name: value.float() for name, value in logits.items()}, labels, batch.labels), labels.shape[0] * labels.shape[1]
 
     def _shares(self, split: str) -> np.ndarray | None:
         """How often each clip is drawn: all alike, but instruments in equal shares."""
@@ -111,16 +113,20 @@ def _shift(spectrum: np.ndarray, bins: int) -> np.ndarray:
     return shifted
 
 
-def chord_loss(logits: dict[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
-    """Loss (nats per frame) for labels [B, T, 3] as `labels.frame_labels` gives them. Frames of an unknown quality teach bass alone."""
+def chord_loss(logits: dict[str, torch.Tensor], labels: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+    """What labels [B, T, 3], as `labels.frame_labels` gives them, add to the mean loss (nats per frame) of a batch of them. Frames of an unknown quality teach bass alone."""
     root, quality, bass = labels.unbind(dim=-1)
-    none = root == NO_PITCH
-    index = torch.where(none, 12 * len(QUALITIES), quality * 12 + root)
-    known = none | (quality >= 0)
-    chord = functional.cross_entropy(logits["chord"][known], index[known])
+    index = torch.where(root == NO_PITCH, 12 * len(QUALITIES), quality * 12 + root)
+    known = _known(labels)
+    chord = functional.cross_entropy(logits["chord"][known], index[known], reduction="sum") / _known(batch).sum()
     lowest = functional.cross_entropy(logits["bass"].flatten(0, 1), bass.flatten())
     notes = functional.binary_cross_entropy_with_logits(logits["pitches"], sounding(root, quality))
-    return chord + BASS_WEIGHT * lowest + NOTES_WEIGHT * notes
+    return chord + (BASS_WEIGHT * lowest + NOTES_WEIGHT * notes) * len(labels) / len(batch)
+
+
+def _known(labels: torch.Tensor) -> torch.Tensor:
+    """Frames that have no chord, or one of a quality that is known."""
+    return (labels[..., 0] == NO_PITCH) | (labels[..., 1] >= 0)
 
 
 def sounding(root: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:

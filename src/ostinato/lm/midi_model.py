@@ -14,8 +14,7 @@ from torch import nn
 from ostinato.dataset.tokens import Tokenizer
 from ostinato.files import UserError, atomic
 from ostinato.lm.decoder import Decoder
-from ostinato.lm.model import read_package
-from ostinato.lm.pretrained import LM_FILE
+from ostinato.lm.pretrained import LM_FILE, read_package
 from ostinato.lm.shape import Shape
 from ostinato.params_midi import Gpt
 

@@ -16,7 +16,7 @@ from torch import nn
 from ostinato.files import UserError, atomic
 from ostinato.lm import layout
 from ostinato.lm.decoder import Decoder
-from ostinato.lm.pretrained import LM_FILE, locate, read_checkpoint, read_config
+from ostinato.lm.pretrained import LM_FILE, locate, read_config, read_package
 from ostinato.lm.shape import Shape
 from ostinato.lm.t5 import T5Text
 from ostinato.lm.text import ChordTextEncoder
@@ -102,14 +102,6 @@ def load_lm(source: Path | str) -> LanguageModel:
     state = layout.read(package["best_state"], lm.pairs(), lm.state_dict(), path)
     lm.load_state_dict(state, assign=True)
     return lm.eval()
-
-
-def read_package(path: Path) -> dict[str, Any]:
-    """The content of a `state_dict.bin`. Raises UserError when it is none."""
-    package = read_checkpoint(path)
-    if not {"xp.cfg", "best_state"} <= package.keys():
-        raise UserError(f"{path}: expected xp.cfg and best_state, as audiocraft exports them, found {', '.join(map(str, package))[:160]}")
-    return package
 
 
 def _of_ours(config: dict[str, Any], path: Path) -> LanguageModel:

@@ -88,6 +88,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return package
 
 
+def read_package(path: Path) -> dict[str, Any]:
+    """The content of a `state_dict.bin`. Raises UserError when it is none."""
+    package = read_checkpoint(path)
+    if not {"xp.cfg", "best_state"} <= package.keys():
+        raise UserError(f"{path}: expected xp.cfg and best_state, as audiocraft exports them, found {', '.join(map(str, package))[:160]}")
+    return package
+
+
 def is_ours(source: Path | str) -> bool:
     """Whether a model is told by chords, through Ostinato's own text encoder: what its configuration says, without its weights. Others are given free text."""
     config = read_checkpoint(locate(source, LM_FILE)).get("xp.cfg")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 
 class Average:
-    """`weights` holds the average of each trained parameter, by name; `decay` close to 1 remembers long."""
+    """`weights` holds the average of each trained parameter, by name; `decay` close to 1 remembers long.
+
+    At first it remembers shorter, a ninth of the steps so far or thereabouts: the random weights that it starts from would otherwise be most of it in a short training.
+    """
 
     def __init__(self, model: torch.nn.Module, decay: float) -> None:
         self.decay = decay
@@ -15,10 +21,20 @@ class Average:
         self.outside: dict[str, torch.Tensor] = {}
 
     @torch.no_grad()
-    def update(self) -> None:
-        """Take the parameters of this step in."""
+    def update(self, step: int) -> None:
+        """Take the parameters of a step in; the first is 0."""
+        decay = min(self.decay, (1 + step) / (10 + step))
         for name, parameter in self.trained.items():
-            self.weights[name].lerp_(parameter, 1 - self.decay)
+            self.weights[name].lerp_(parameter, 1 - decay)
+
+    @contextmanager
+    def moved_in(self) -> Iterator[None]:
+        """The average stands where the parameters were while the block runs."""
+        self.move_in()
+        try:
+            yield
+        finally:
+            self.move_out()
 
     @torch.no_grad()
     def move_in(self) -> None:

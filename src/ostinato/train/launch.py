@@ -76,7 +76,7 @@ class TrainJob:
                 return read_json(folder / "done.json") if us.rank == 0 else {}
             task = importlib.import_module(self.config["task"]).build(self.config, us.device)
             try:
-                summary = train(task, Loop.model_validate(values), plan, folder, notice.latest, method, us)
+                summary = train(task, Loop.of(values), plan, folder, notice.latest, method, us)
             except Preempted:
                 if us.rank:
                     us.outlive_first(GRACE_SECONDS)  # it asks for another attempt, and one that left before it would end the job

@@ -1,65 +1,30 @@
-"""The training loop: any task that gives losses; checkpoints, exact resume, events, and what it takes to fit a model into memory.
+"""The training loop: any task that gives losses; checkpoints, exact resume, events.
 
-A run folder holds `checkpoint.pt` (what is trained, optimiser, step), `events.jsonl` and, when done, `summary.json`. Whatever is random at step s is
+A run folder holds `checkpoint.pt` (train.checkpoints), `events.jsonl` and, when done, `summary.json`. Whatever is random at step s is
 seeded by (seed, s), so nothing but weights and optimiser needs to be kept, and a run killed at any moment ends with the very weights of an
 undisturbed one: it goes on from the last checkpoint, in the middle of an epoch as anywhere, and events after it are dropped and written again.
 The learning rate rises linearly, then follows a cosine (Loshchilov & Hutter, 2017); optimisers are in train.optimizers.
 
-A batch is divided among the processes of a crew, and each share into micro-batches whose gradients add up, so the batch that counts stays what the plan says.
-When memory is short, the micro-batch is halved, everywhere, and the step done again; that is an event, not an end.
+What a step and a validation compute, and how they are fitted into memory, is in train.steps.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from ostinato.files import UserError, atomic, read_jsonl, read_whole_lines, write_json, write_jsonl
+from ostinato.files import read_jsonl, read_whole_lines, write_json, write_jsonl
 from ostinato.sections import Loop, Method, Schedule
+from ostinato.train.ahead import Ahead
 from ostinato.train.average import Average
+from ostinato.train.checkpoints import resume, save
 from ostinato.train.parallel import Crew
+from ostinato.train.steps import Run, Task, step, validate
 from ostinato.train.usage import Usage, whereabouts
-
-log = logging.getLogger(__name__)
-CHECKPOINT = "checkpoint.pt"
-#: How long a file of another node is waited for, s: NFS keeps what it knows of a folder for up to a minute.
-LATE_SECONDS = 120
-
-
-class Task(Protocol):
-    """What is trained."""
-
-    model: Any
-    steps: int
-
-    def batch(self, split: str, step: int) -> Any:
-        """The batch of `step`; its `len` is the number of examples."""
-
-    def loss(self, batch: Any, rows: range) -> tuple[Any, int]:
-        """What examples `rows` of a batch add to its mean loss (nats per code), and how many codes they hold."""
-
-
-@dataclass
-class _Run:
-    """The state of a run. `micro` examples are computed at a time, `asked` as long as memory holds them."""
-
-    task: Task
-    loop: Loop
-    plan: Schedule
-    folder: Path
-    crew: Crew
-    optimizer: Any
-    average: Average | None
-    asked: int
-    micro: int
-    step: int = 0
-    seconds: float = 0.0
 
 
 def learning_rate(step: int, steps: int, peak: float, loop: Loop) -> float:
@@ -86,8 +51,14 @@ def train(task: Task, loop: Loop, plan: Schedule, folder: Path, notice: Callable
 
     Raises:
         Preempted: told to stop before the end.
-        UserError: the loss is not finite, or memory is short for a single example; the run folder is kept for a look.
+        UserError: the loss is not finite, nor was the gradient several times, or memory is short for a single example; the run folder is kept for a look.
     """
+    with Ahead(task) as batches:
+        return _train(task, loop, plan, folder, notice, method, crew, batches)
+
+
+def _train(task: Task, loop: Loop, plan: Schedule, folder: Path, notice: Callable[[], str], method: Method | None, crew: Crew, batches: Ahead) -> dict[str, Any]:
+    """See `train`."""
     import torch
 
     from ostinato.train.optimizers import optimizer_for
@@ -98,189 +69,34 @@ def train(task: Task, loop: Loop, plan: Schedule, folder: Path, notice: Callable
     average = Average(task.model, method.ema) if method and method.ema else None
     micro = (method.micro_batch if method else None) or plan.batch_size
     asked = min(micro, -(-plan.batch_size // crew.size))
-    run = _Run(task, loop, plan, folder, crew, optimizer, average, asked, asked)
-    _resume(run)
+    run = Run(task, loop, plan, folder, crew, optimizer, average, asked, asked, batches)
+    resume(run)
     events = _Events(folder / "events.jsonl", run.step, silent=crew.rank > 0)
     begun, usage = time.monotonic() - run.seconds, Usage()
     while run.step < task.steps:
         rate = learning_rate(run.step, task.steps, plan.lr, loop)
-        loss, codes = _step(run, rate, events)
+        loss, codes = step(run, rate, events.write)
         run.step += 1
-        if not math.isfinite(loss):  # before the next checkpoint is written
-            raise UserError(f"{folder}: loss is {loss} at step {run.step}; lower the learning rate ({plan.lr:g})")
         last = run.step == task.steps
         if run.step % loop.log_every == 0 or last:
             seconds = time.monotonic() - begun
             events.write({"step": run.step, "split": "train", "loss": loss, "lr": rate, "seconds": round(seconds, 2),
                           "codes_per_second": round(codes * run.step / seconds), **usage.read()})
         if run.step % loop.validate_every == 0 or last:
-            events.write({"step": run.step, "split": "valid", "loss": validate(run)})
+            events.write({"step": run.step, "split": "valid", "loss": validate(run, events.write)})
         word = notice()
         told = crew.any(bool(word))
         stopping = told and crew.any(word == "stop")
         if run.step % loop.checkpoint_every == 0 or last or told:
             run.seconds = time.monotonic() - begun
-            _save(run)
+            save(run)
         if stopping and not last:
             raise Preempted(f"{folder}: stopped at step {run.step} of {task.steps}")
     if task.steps == 0:
-        events.write({"step": 0, "split": "valid", "loss": validate(run)})
+        events.write({"step": 0, "split": "valid", "loss": validate(run, events.write)})
     if average:
         average.move_in()
     return _summary(run) if crew.rank == 0 else {}
-
-
-def _step(run: _Run, rate: float, events: _Events) -> tuple[float, int]:
-    """One step of the optimiser: the batch's mean loss and its codes."""
-    import torch
-
-    run.task.model.train()
-    batch = run.task.batch("train", run.step)
-    for group in run.optimizer.param_groups:
-        group["lr"] = rate
-    while True:
-        torch.manual_seed(run.loop.seed * 1_000_003 + run.step + 7919 * run.crew.rank)
-        run.optimizer.zero_grad(set_to_none=True)
-        try:
-            loss, codes = _accumulate(run, batch)
-            short = None
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            loss, codes, short = 0.0, 0, str(error).splitlines()[0]
-        if not run.crew.any(short is not None):
-            break
-        _halve(run, events, short or "another process is short of memory")
-    trained = [p for group in run.optimizer.param_groups for p in group["params"]]
-    run.crew.sum_gradients(trained)
-    torch.nn.utils.clip_grad_norm_(trained, run.loop.clip_norm)
-    try:
-        run.optimizer.step()
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise UserError(f"{run.folder}: out of memory in the optimiser ({str(error).splitlines()[0][:160]}); `ostinato plan` says what fits") from None
-    if run.average:
-        run.average.update()
-    return run.crew.sum(loss), round(run.crew.sum(codes))
-
-
-def _accumulate(run: _Run, batch: Any) -> tuple[float, int]:
-    """Gradients of this process's share of a batch, micro-batch by micro-batch; the share's part of the loss, and its codes."""
-    total, codes = 0.0, 0
-    for rows in _micro_batches(run, batch):
-        loss, count = run.task.loss(batch, rows)
-        loss.backward()
-        total, codes = total + float(loss.detach()), codes + count
-    return total, codes
-
-
-def _micro_batches(run: _Run, batch: Any) -> list[range]:
-    """This process's share of a batch, as many rows at a time as memory holds."""
-    share = run.crew.share(len(batch))
-    return [share[first : first + run.micro] for first in range(0, len(share), run.micro)]
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory, of a GPU or of the machine, is what was wanted."""
-    import torch
-
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error)
-
-
-def _halve(run: _Run, events: _Events, why: str) -> None:
-    import torch
-
-    if run.micro == 1:
-        need = getattr(run.task, "need", lambda micro: "")(1)
-        raise UserError(f"{run.folder}: out of memory with a single example at a time{need} ({why[:160]}); shorten plan.segment_seconds, set "
-                        "train.method.checkpointing or lora, or take a larger GPU: `ostinato plan` says what fits")
-    run.optimizer.zero_grad(set_to_none=True)
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    run.micro = (run.micro + 1) // 2
-    events.write({"event": "out_of_memory", "step": run.step, "micro_batch": run.micro, "reason": why[:160]})
-
-
-def validate(run: _Run) -> float:
-    """Mean loss over the validation batches, always the same ones; of the average of weights, where there is one."""
-    import torch
-
-    run.task.model.eval()
-    if run.average:
-        run.average.move_in()
-    total, codes = 0.0, 0.0
-    with torch.no_grad():
-        for number in range(run.loop.validation_batches):
-            batch = run.task.batch("valid", number)
-            parts = [run.task.loss(batch, rows) for rows in _micro_batches(run, batch)]
-            held = run.crew.sum(sum(count for _, count in parts))
-            total, codes = total + run.crew.sum(sum(float(loss) for loss, _ in parts)) * held, codes + held
-    if run.average:
-        run.average.move_out()
-    return total / codes
-
-
-def trained_state(model: Any) -> dict[str, Any]:
-    """A model's state but for its frozen weights."""
-    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
-    return {name: value for name, value in model.state_dict().items() if name not in frozen}
-
-
-def _save(run: _Run) -> None:
-    import torch
-
-    if run.crew.rank == 0:
-        with atomic(run.folder / CHECKPOINT) as path:
-            torch.save({"step": run.step, "seconds": run.seconds, "model": trained_state(run.task.model), "optimizer": run.optimizer.state_dict(),
-                        "asked": run.asked, "micro": run.micro, "average": run.average.weights if run.average else None}, path)
-
-
-def _resume(run: _Run) -> None:
-    """Go on from the first process's checkpoint, if it has one: every process from the same."""
-    path = run.folder / CHECKPOINT
-    step = run.crew.agree(_read_checkpoint(path, mapped=True)["step"] if run.crew.rank == 0 and path.is_file() else -1)
-    if step < 0:
-        return
-    saved = _checkpoint_of(path, step, run.crew.device)
-    missing, unexpected = run.task.model.load_state_dict(saved["model"], strict=False)
-    wrong = sorted({*unexpected, *(set(missing) & trained_state(run.task.model).keys())})
-    if wrong:
-        raise UserError(f"{path}: not of this model: {', '.join(wrong[:3])}{' ...' * (len(wrong) > 3)} missing or not expected; remove it, and training starts anew")
-    run.optimizer.load_state_dict(saved["optimizer"])
-    run.step, run.seconds = saved["step"], saved["seconds"]
-    if saved["asked"] == run.asked:  # halved since, maybe; where another size is asked for by now, that counts
-        run.micro = saved["micro"]
-    if run.average:
-        run.average.weights = {name: value.to(run.crew.device) for name, value in saved["average"].items()}
-    log.info("%s: going on from step %d", run.folder, run.step)
-
-
-def _checkpoint_of(path: Path, step: int, device: str) -> dict[str, Any]:
-    """The checkpoint of a step, which a network file system may show late."""
-    end, found = time.monotonic() + LATE_SECONDS, None
-    while time.monotonic() < end:
-        if path.is_file():
-            saved = _read_checkpoint(path, mapped=device != "cpu")
-            if saved["step"] == step:
-                return saved
-            found = saved["step"]
-        time.sleep(0.5)
-    raise UserError(f"{path}: seen from here it is of {'no step' if found is None else f'step {found}'}, the first process goes on from step {step}; "
-                    f"waited {LATE_SECONDS} s: expected a folder that all nodes see")
-
-
-def _read_checkpoint(path: Path, mapped: bool) -> dict[str, Any]:
-    """A checkpoint, its tensors on the CPU: from there AdamW's count of steps stays, and all else goes to its place one by one.
-
-    `mapped`: read when it is used, as what goes to a GPU at once. What stays on the CPU is read whole: another node may replace the file, and then a mapping ends in SIGBUS.
-    """
-    import torch
-
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except Exception as error:  # torch raises whatever its unpickler and its zip reader do
-        raise UserError(f"{path}: not a checkpoint that torch can read ({' '.join(str(error).split())[:160]}); remove it, and training starts anew") from None
 
 
 class _Events:
@@ -301,7 +117,7 @@ class _Events:
         print(" ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in event.items()), flush=True)
 
 
-def _summary(run: _Run) -> dict[str, Any]:
+def _summary(run: Run) -> dict[str, Any]:
     events = read_jsonl(run.folder / "events.jsonl")
     last = {event["split"]: event for event in events if "split" in event}
     parameters = list(run.task.model.parameters())

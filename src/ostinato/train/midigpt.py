@@ -18,8 +18,9 @@ from ostinato.lm import adapters
 from ostinato.lm.midi_model import build_midi, load_midi, save_midi
 from ostinato.params_midi import Augmentation, Gpt
 from ostinato.sections import Loop, Method, Schedule
-from ostinato.train.musicgen import SPLITS, prepare
 from ostinato.train.pieces import PiecesDataset
+from ostinato.train.preparation import SPLITS, prepare
+from ostinato.train.steps import VALIDATION_SEED
 
 
 #: Short windows are so much shorter, and so many more. Attention costs less, and a step sees more pieces (docs/log.md).
@@ -28,10 +29,11 @@ SHORTER = 4
 
 @dataclass(frozen=True)
 class Words:
-    """A batch: ids [B, S + 1], and what share of the loss each of the last S has [B, S]."""
+    """A batch: ids [B, S + 1], and what share of the loss each of the last S has [B, S]; so many rows are as long, and count, as one example."""
 
     ids: torch.Tensor
     weights: torch.Tensor
+    per_example: int = 1
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -43,7 +45,9 @@ class MidiTask:
     def __init__(self, params: Gpt, augmentation: Augmentation, loop: Loop, method: Method, plan: Schedule, tokenizer: Path, shards: Sequence[Path],
                  init: str | None, composer: str | None, device: str = "cpu") -> None:
         self.params, self.plan, self.seed, self.device, self.init = params, plan, loop.seed, device, init
+        self.validation_examples = loop.validation_examples
         self.method = method if init else method.model_copy(update={"lora": None})
+        self.precision = method.precision
         words = Tokenizer.load(tokenizer)
         self.data = {split: PiecesDataset(shards, words, split, augmentation, composer) for split in SPLITS}
         self.model = load_midi(init) if init else build_midi(params, words, loop.seed)
@@ -54,13 +58,18 @@ class MidiTask:
         self.steps = plan.steps or math.ceil(plan.epochs * self.data["train"].words / (plan.batch_size * self.context))
 
     def batch(self, split: str, step: int) -> Words:
-        """The batch of a step; the same whoever computes it, and however it is divided."""
+        """The batch of a step, the same whoever computes it, and however it is divided; or what is validated on, which the context alone decides."""
+        if split == "valid":
+            return self._words(split, np.random.default_rng(VALIDATION_SEED), self.validation_examples, 1, 0.0)
         rng = np.random.default_rng([self.seed, SPLITS[split], step])
-        short = SHORTER if split == "train" and rng.random() < self.params.short_windows else 1
-        dropout = self.params.condition_dropout if split == "train" else 0.0
-        drawn = self.data[split].batch(rng, short * self.plan.batch_size, self.context // short, dropout)
+        short = SHORTER if rng.random() < self.params.short_windows else 1
+        return self._words(split, rng, self.plan.batch_size, short, self.params.condition_dropout)
+
+    def _words(self, split: str, rng: np.random.Generator, examples: int, short: int, dropout: float) -> Words:
+        """So many examples, each as `short` windows that are so much shorter."""
+        drawn = self.data[split].batch(rng, short * examples, self.context // short, dropout)
         counts = torch.from_numpy(drawn.counts[:, 1:])
-        return Words(torch.from_numpy(drawn.ids), counts / counts.sum())
+        return Words(torch.from_numpy(drawn.ids), counts / counts.sum(), short)
 
     def loss(self, batch: Words, rows: range) -> tuple[torch.Tensor, int]:
         """What rows of a batch add to its cross-entropy, nats a word, and how many words there are."""

@@ -21,11 +21,11 @@ from ostinato.lm import model as lm_model
 from ostinato.lm.codec import load_codec
 from ostinato.lm.delays import inputs_and_targets
 from ostinato.lm.text import describe
-from ostinato.params import Method, Model, Plan, Training
+from ostinato.params import Model, Plan, Training
 from ostinato.train import memory
 from ostinato.train.data import CodesDataset
-
-SPLITS = {"train": 0, "valid": 1}
+from ostinato.train.preparation import SPLITS, prepare
+from ostinato.train.steps import VALIDATION_SEED
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class MusicGenTask:
         self.params, self.training, self.plan, self.chords, self.device = params, training, plan, chords, device
         self.init, self.adopted = init, adopted
         self.method = training.method.model_copy(update={} if init and not adopted else {"lora": None})
+        self.precision = self.method.precision
         self.frame_rate = codec_model.frame_rate
         self.decay = training.codebook_decay ** torch.arange(codec_model.num_codebooks)
         self.data = {split: CodesDataset(codes, split) for split in SPLITS}
@@ -60,13 +61,18 @@ class MusicGenTask:
         self.steps = 0 if adopted else plan.steps or math.ceil(plan.epochs * self.data["train"].frames / (plan.batch_size * self.frames))
 
     def batch(self, split: str, step: int) -> Shown:
-        """The batch of a step; the same whoever computes it, and however it is divided."""
+        """The batch of a step, the same whoever computes it, and however it is divided; or what is validated on, the same for every run."""
+        if split == "valid":
+            return self._shown(split, np.random.default_rng(VALIDATION_SEED), self.training.validation_examples, int(self.training.validation_seconds * self.frame_rate), 0.0)
         rng = np.random.default_rng([self.training.seed, SPLITS[split], step])
-        drawn = self.data[split].batch(rng, self.plan.batch_size, self.frames, self.chords)
+        return self._shown(split, rng, self.plan.batch_size, self.frames, self.params.condition_dropout)
+
+    def _shown(self, split: str, rng: np.random.Generator, examples: int, frames: int, dropout: float) -> Shown:
+        """So many examples of at most so many frames; of some the text is dropped."""
+        drawn = self.data[split].batch(rng, examples, frames, self.chords)
         told = self.model.is_told_length
         texts: list[str | None] = [describe(prompt, frames / self.frame_rate) if told else prompt for prompt, frames in zip(drawn.prompts, drawn.frames)]
-        if split == "train":
-            texts = [None if rng.random() < self.params.condition_dropout else text for text in texts]
+        texts = [None if rng.random() < dropout else text for text in texts]
         decoder = self.model.decoder
         tokens, targets, counts = inputs_and_targets(torch.from_numpy(drawn.codes), torch.from_numpy(drawn.mask), decoder.shape.delays, decoder.special)
         weights = counts * (self.decay / counts.sum(dim=(0, 2)).clamp(min=1) / self.decay.sum())[:, None]
@@ -100,19 +106,6 @@ class MusicGenTask:
         if self.method.lora:
             adapters.load(folder / "adapter", self.model, self.init)
         lm_model.save_lm(folder, self.model)
-
-
-def prepare(model: lm_model.LanguageModel, method: Method, seed: int, adopted: bool = False) -> lm_model.LanguageModel:
-    """Make a model ready for a method: its adapters, its precision, its checkpointing; one that is adopted is not trained. Changes the model, and returns it."""
-    model.decoder.checkpointing = method.checkpointing
-    if adopted:
-        model.requires_grad_(False)
-    elif method.lora:
-        adapters.add(model, method.lora, seed)
-    for parameter in model.parameters():
-        if not parameter.requires_grad and method.precision == "bf16":
-            parameter.data = parameter.data.bfloat16()
-    return model
 
 
 def build(config: dict[str, Any], device: str = "cpu") -> MusicGenTask:

@@ -73,18 +73,32 @@ class Crew:
                 return
             time.sleep(0.2)
 
-    def sum_gradients(self, parameters: list[torch.nn.Parameter]) -> None:
-        """Replace gradients by their sums over processes; a process without a share of the batch adds nothing."""
+    def room_for_sums(self, parameters: list[torch.nn.Parameter]) -> torch.Tensor | None:
+        """All the memory that `sum_gradients` takes, asked for before processes agree that theirs went well: one that fails later leaves the others waiting.
+
+        That is a place for the largest bucket, and zeros for gradients that there are none of, since this process has no share of the batch.
+        """
         if self.size == 1:
-            return
+            return None
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        return gradients[0].new_empty(max(sum(one.numel() for one in bucket) for bucket in _buckets(gradients)))
+
+    def sum_gradients(self, parameters: list[torch.nn.Parameter], room: torch.Tensor | None) -> None:
+        """Replace gradients by their sums over processes, within `room_for_sums`."""
+        if room is None:
+            return
         for bucket in _buckets([parameter.grad for parameter in parameters if parameter.grad is not None]):
-            flat = torch.cat([gradient.flatten() for gradient in bucket])
+            sizes = [gradient.numel() for gradient in bucket]
+            flat = room[: sum(sizes)]
+            places = [part.view_as(gradient) for part, gradient in zip(flat.split(sizes), bucket)]
+            for place, gradient in zip(places, bucket):
+                place.copy_(gradient)
             distributed.all_reduce(flat)
-            for gradient, part in zip(bucket, flat.split([gradient.numel() for gradient in bucket])):
-                gradient.copy_(part.view_as(gradient))
+            for place, gradient in zip(places, bucket):
+                gradient.copy_(place)
 
 
 def _buckets(gradients: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:

@@ -148,8 +148,8 @@ def named(name: str) -> Subject:
 def _found(source: str) -> Subject:
     """A model in a folder or on the hub."""
     from ostinato.lm.layout import TEXT
-    from ostinato.lm.model import LAYOUT, read_package
-    from ostinato.lm.pretrained import LM_FILE, locate, read_config
+    from ostinato.lm.model import LAYOUT
+    from ostinato.lm.pretrained import LM_FILE, locate, read_config, read_package
 
     path = locate(source, LM_FILE)
     package = read_package(path)

@@ -1,0 +1,197 @@
+"""What a run computes: a step of the optimiser, and the loss on validation; and what it takes to fit both into memory.
+
+A batch is divided into micro-batches whose gradients add up, and these among the processes of a crew. When memory is short the micro-batch is halved, everywhere, and
+what was begun is done again. Dropout is seeded by (seed, step, first row of the micro-batch): its masks depend on the size of micro-batches, on nothing else.
+A step whose gradient is no number leaves the weights as they are.
+
+Validation is on one set of examples that does not depend on the run, so that the runs of a sweep can be compared.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from ostinato.files import UserError
+from ostinato.sections import Loop, Schedule
+from ostinato.train.ahead import Ahead
+from ostinato.train.average import Average
+from ostinato.train.parallel import Crew
+
+#: What tasks seed the choice of their validation examples with, in place of the run's own seed.
+VALIDATION_SEED = 2026
+#: A run ends after so many steps in a row whose gradient is no number.
+MOST_SKIPPED = 10
+#: How allocators and libraries say that memory is short: torch on CPU and GPU (also `CUDA error: out of memory`), cuBLAS, cuDNN 8 and 9, NCCL.
+SHORT = re.compile(r"out of memory|allocate memory|_STATUS_ALLOC_FAILED|_(DEVICE|HOST)_ALLOCATION_FAILED|Failed to CUDA [\w ]*alloc", re.IGNORECASE)
+
+Tell = Callable[[dict[str, Any]], None]
+Found = TypeVar("Found")
+
+
+class Task(Protocol):
+    """What is trained."""
+
+    model: Any
+    steps: int
+
+    def batch(self, split: str, step: int) -> Any:
+        """Of `train` the batch of `step`, of `valid` all that is validated on, the same for every run; drawn by a thread of its own (see train.ahead).
+
+        Its `len` is the number of rows, its `per_example` how many of them count as one example, where that is not 1.
+        """
+
+    def loss(self, batch: Any, rows: range) -> tuple[Any, int]:
+        """What rows of a batch add to its mean loss (nats per code), and how many codes they hold."""
+
+
+@dataclass
+class Run:
+    """The state of a run. `micro` examples are computed at a time, `asked` as long as memory holds them; `skipped` steps in a row had a gradient that is no number."""
+
+    task: Task
+    loop: Loop
+    plan: Schedule
+    folder: Path
+    crew: Crew
+    optimizer: Any
+    average: Average | None
+    asked: int
+    micro: int
+    batches: Ahead
+    step: int = 0
+    seconds: float = 0.0
+    skipped: int = 0
+    valid: Any = None
+
+    @property
+    def trained(self) -> list[Any]:
+        """The parameters that are trained."""
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+
+def step(run: Run, rate: float, tell: Tell) -> tuple[float, int]:
+    """One step of the optimiser: the batch's mean loss and its codes.
+
+    Raises:
+        UserError: the loss is no number, nor was the gradient several times, or memory is short for a single example.
+    """
+    run.task.model.train()
+    batch = run.batches.train(run.step)
+    for group in run.optimizer.param_groups:
+        group["lr"] = rate
+    loss, codes, room = _fitted(run, tell, lambda: _accumulate(run, batch))
+    loss = run.crew.sum(loss)
+    if not math.isfinite(loss):
+        raise UserError(f"{run.folder}: loss is {loss} at step {run.step + 1}; lower the learning rate ({run.plan.lr:g})")
+    _move(run, room, tell)
+    return loss, round(run.crew.sum(codes))
+
+
+def _accumulate(run: Run, batch: Any) -> tuple[float, int, Any]:
+    """Gradients of this process's share of a batch, micro-batch by micro-batch; the share's part of the loss, its codes, and memory to sum gradients in."""
+    import torch
+
+    run.optimizer.zero_grad(set_to_none=True)
+    total, codes = 0.0, 0
+    for rows in _micro_batches(run, batch):
+        torch.manual_seed(run.loop.seed * 1_000_003 + run.step + 15_485_863 * rows.start)
+        loss, count = run.task.loss(batch, rows)
+        loss.backward()
+        total, codes = total + float(loss.detach()), codes + count
+    return total, codes, run.crew.room_for_sums(run.trained)
+
+
+def _move(run: Run, room: Any, tell: Tell) -> None:
+    """Sum the gradients over processes, and follow them unless they are no numbers; the sum is the same for all, so all do alike."""
+    import torch
+
+    trained = run.trained
+    try:
+        run.crew.sum_gradients(trained, room)
+        norm = float(torch.nn.utils.clip_grad_norm_(trained, run.loop.clip_norm))
+        if not math.isfinite(norm):
+            return _skip(run, norm, tell)
+        run.optimizer.step()
+    except (RuntimeError, MemoryError) as error:
+        if not (short := shortage(error)):
+            raise
+        raise UserError(f"{run.folder}: out of memory in the optimiser ({short[:160]}); `ostinato plan` says what fits") from None
+    run.skipped = 0
+    if run.average:
+        run.average.update(run.step)
+
+
+def _skip(run: Run, norm: float, tell: Tell) -> None:
+    """Leave the weights as they are, and say so."""
+    run.skipped += 1
+    tell({"event": "skipped", "step": run.step + 1, "reason": f"the norm of the gradient is {norm}"})
+    if run.skipped == MOST_SKIPPED:
+        raise UserError(f"{run.folder}: the norm of the gradient is {norm} at step {run.step + 1}, as in the {MOST_SKIPPED - 1} steps before, with a loss that is a "
+                        f"number; lower the learning rate ({run.plan.lr:g}) or clip_norm ({run.loop.clip_norm:g})")
+
+
+def validate(run: Run, tell: Tell) -> float:
+    """Mean loss over the validation examples; of the average of weights, where there is one."""
+    run.task.model.eval()
+    if run.valid is None:
+        run.valid = run.batches.valid()
+    return run.crew.sum(_fitted(run, tell, lambda: _evaluate(run)))
+
+
+def _evaluate(run: Run) -> float:
+    """This process's part of the loss on validation."""
+    import torch
+
+    with torch.no_grad(), run.average.moved_in() if run.average else nullcontext():
+        return sum(float(run.task.loss(run.valid, rows)[0]) for rows in _micro_batches(run, run.valid))
+
+
+def _micro_batches(run: Run, batch: Any) -> list[range]:
+    """This process's micro-batches, as many examples as memory holds in each; they begin at the same rows for any number of processes."""
+    size = run.micro * getattr(batch, "per_example", 1)
+    firsts = range(0, len(batch), size)
+    return [range(firsts[k], min(firsts[k] + size, len(batch))) for k in run.crew.share(len(firsts))]
+
+
+def _fitted(run: Run, tell: Tell, compute: Callable[[], Found]) -> Found:
+    """What `compute` gives; as long as any process is short of memory for it, all halve the micro-batch and begin again."""
+    while True:
+        found: Any = None
+        try:
+            found, short = compute(), ""
+        except (RuntimeError, MemoryError) as error:
+            if not (short := shortage(error)):
+                raise
+        if not run.crew.any(bool(short)):
+            return found
+        _halve(run, tell, short or "another process is short of memory")
+
+
+def shortage(error: BaseException) -> str:
+    """The line of an error that says that memory, of a GPU or of the machine, was wanted; empty where something else is wrong."""
+    import torch
+
+    lines = str(error).splitlines() or [type(error).__name__]
+    said = next((line for line in lines if SHORT.search(line)), "")
+    return said or (lines[0] if isinstance(error, (torch.OutOfMemoryError, MemoryError)) else "")
+
+
+def _halve(run: Run, tell: Tell, why: str) -> None:
+    """Half the micro-batch from now on. Raises UserError where it is a single example."""
+    import torch
+
+    if run.micro == 1:
+        need = getattr(run.task, "need", lambda micro: "")(1)
+        raise UserError(f"{run.folder}: out of memory with a single example at a time{need} ({why[:160]}); shorten plan.segment_seconds, set "
+                        "train.method.checkpointing or lora, or take a larger GPU: `ostinato plan` says what fits")
+    run.optimizer.zero_grad(set_to_none=True)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    run.micro = (run.micro + 1) // 2
+    tell({"event": "out_of_memory", "step": run.step, "micro_batch": run.micro, "reason": why[:160]})
