@@ -268,8 +268,11 @@ def test_a_failure_after_a_change_does_not_pass_for_done(finished, tmp_path):
     done = snakemake(folder, "--cores", "1", *change, FAILING="train")
     assert done.returncode == 1 and "ostinato train: told to fail" in done.stdout.splitlines()
     assert planned(folder, *change) == {"base": 1, "tune": 1, "best": 1, "generate": 2, "judge": 1, "track": 1, "cost": 1, "page": 1}
+    left = folder / "results/dataset/manifests/.ostinato.train.0badcafe-1-1.abcdefgh"  # by a process that was killed, a long time ago
+    left.mkdir()
+    os.utime(left, (0, 0))
     done = snakemake(folder, "--cores", "1", "-R", "codec", FAILING="codec")
-    assert done.returncode == 1 and "ostinato codec: told to fail" in done.stdout.splitlines()
+    assert done.returncode == 1 and "ostinato codec: told to fail" in done.stdout.splitlines() and not left.exists()
 
 
 def test_dvc_adopts_what_snakemake_made(finished, tmp_path):
@@ -279,6 +282,9 @@ def test_dvc_adopts_what_snakemake_made(finished, tmp_path):
     done = run(folder, "dvc", "repro", "corpus", SNAKEMAKE_PROFILE="cluster/local")
     assert done.returncode == 0 and "Nothing to be done" in done.stdout, done.stdout
     assert (folder / "results/corpus/shards/shard-00.jsonl").stat().st_mtime_ns == made
+    being_written = folder / "results/corpus/shards/.ostinato.shard-00.jsonl.0badcafe-1-1.abcdefgh"
+    being_written.mkdir()
+    (being_written / "shard-00.jsonl").write_text("")
     assert "up to date" in run(folder, "dvc", "status", "corpus").stdout
     assert planned(folder) == {}
 

@@ -1,0 +1,194 @@
+"""Scratch folders, in which files and folders are made before they take their names, and what makes these outlast a power cut.
+
+A scratch folder lies beside what is made in it, since a rename is whole only within a file system. A process that is killed leaves its own behind, so its name says
+whose it is: `.ostinato.NAME.PLACE-PROCESS-BEGIN.xxxxxxxx`. PLACE stands for the host since its last start, and for the container: within one, a process
+number means one process, and a number that was given anew is told by when the process began. What a dead process left is removed by whoever writes into that
+folder next, and below results/ when the pipeline starts. Whether a process of another place lives cannot be told: its folder goes when nothing in it
+has changed for a day, as do those of earlier versions, `.NAME.xxxxxxxx`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+#: Characters of a name that its scratch folder repeats: with all of them it might be longer than names can be.
+STEM = 40
+OURS = re.compile(r"\.ostinato\.(?P<stem>.+)\.(?P<place>[0-9a-f]{8})-(?P<process>\d+)-(?P<begin>\d+)\.[a-z0-9_]{8}", re.DOTALL)
+EARLIER = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}", re.DOTALL)
+#: Seconds without a change after which a folder is nobody's.
+LONGEST_REST = 86400.0
+
+
+@contextlib.contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Give a temporary path beside `path`; move it there when the block ends well, remove it when it does not.
+
+    What is moved is on the disk by then: after a power cut a file is the old or the new, a folder the old, the new or none, and all are whole. What is made
+    within a scratch folder waits for that one's end.
+    The suffix is kept, because soundfile and numpy choose the format by it. Works for files and for folders.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch, last = _beside(path), not _is_scratch(path.parent)
+    try:
+        temporary = scratch / path.name
+        yield temporary
+        if last:
+            _settle(temporary)
+        if temporary.is_dir() and path.is_dir():
+            os.replace(path, tempfile.mkdtemp(dir=scratch))  # and removed with it: a folder must not stand there by half
+        os.replace(temporary, path)
+        if last:
+            _settle_name(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a write that fails does not know its file
+        raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """Make a scratch folder beside `path`, after removing what dead processes left there."""
+    folder = path.parent.absolute()
+    _tidy_once(folder, os.getpid())
+    owner = f"{_place()}-{os.getpid()}-{_begin(os.getpid()) or 0}"
+    return Path(tempfile.mkdtemp(prefix=f".ostinato.{path.name[:STEM]}.{owner}.", dir=path.parent))
+
+
+def _is_scratch(folder: Path) -> bool:
+    """Whether a folder is a scratch folder, or lies in one."""
+    return any(OURS.fullmatch(part) for part in folder.absolute().parts)
+
+
+def _settle(path: Path) -> None:
+    """Have the disk take a file, or a folder with all that is in it. Raises OSError where it does not."""
+    if path.is_symlink():
+        return
+    if path.is_dir():
+        for item in path.iterdir():
+            _settle(item)
+    if path.is_dir() or path.is_file():
+        _settle_one(path)
+
+
+def _settle_name(path: Path) -> None:
+    """Have the disk take the name of a file or folder."""
+    try:
+        _settle_one(path.parent)
+    except PermissionError:  # in a folder that may be written but not read names are as safe as its file system makes them
+        pass
+
+
+def _settle_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that knows no such thing
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def tidy(folder: Path | str) -> None:
+    """Remove, in `folder` and below, the scratch folders of processes that are no more."""
+    for entry in _folders(folder):
+        if not _tidy_one(entry):
+            tidy(entry.path)
+
+
+@cache
+def _tidy_once(folder: Path, process: int) -> None:
+    """Tidy a folder, not what is below; once in a process, since listing a large folder for each of its files would take as long as the work."""
+    for entry in _folders(folder):
+        _tidy_one(entry)
+
+
+def _folders(folder: Path | str) -> list[os.DirEntry[str]]:
+    try:
+        return [entry for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
+    except OSError:  # not there, or closed to us: then it is not ours to tidy
+        return []
+
+
+def _tidy_one(entry: os.DirEntry[str]) -> bool:
+    """Remove a scratch folder that is nobody's; whether it was a scratch folder."""
+    found = OURS.fullmatch(entry.name)
+    if not found and not _is_earlier(entry):
+        return False
+    if found and found["place"] == _place():
+        over = not _lives(int(found["process"]), int(found["begin"]))
+    else:
+        over = _rests(entry.path)
+    if over:
+        shutil.rmtree(entry.path, ignore_errors=True)  # another process may be removing it as well
+    return True
+
+
+def _is_earlier(entry: os.DirEntry[str]) -> bool:
+    """Whether a folder is a scratch folder of an earlier version: it holds what it is named after, and nothing else."""
+    found = EARLIER.fullmatch(entry.name)
+    return found is not None and [name[:STEM] for name in _names(entry.path)] == [found["stem"]]
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _lives(process: int, begin: int) -> bool:
+    """Whether the process of this place that began then is still there."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return _begin(process) in (None, begin)
+
+
+def _rests(folder: str) -> bool:
+    """Whether nothing in a folder has changed for a day."""
+    places = [folder, *(os.path.join(parent, name) for parent, folders, files in os.walk(folder) for name in (*folders, *files))]
+    return max(map(_changed, places)) < time.time() - LONGEST_REST
+
+
+def _changed(path: str) -> float:
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:  # gone since, and so somebody's
+        return time.time()
+
+
+@cache
+def _place() -> str:
+    """What tells this host since its start, and this container, from others."""
+    namespace = os.readlink("/proc/self/ns/pid") if os.path.exists("/proc/self/ns/pid") else ""
+    return hashlib.sha256("\n".join([os.uname().nodename, _said_by("/proc/sys/kernel/random/boot_id"), namespace]).encode()).hexdigest()[:8]
+
+
+def _begin(process: int) -> int | None:
+    """When a process began, in the kernel's ticks since the host's start; None where that cannot be told."""
+    words = _said_by(f"/proc/{process}/stat").rpartition(")")[2].split()  # what stands before is its name, which may hold anything
+    return int(words[19]) if len(words) > 19 else None
+
+
+def _said_by(path: str) -> str:
+    """What a file of the kernel says; nothing where there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""
