@@ -11,8 +11,9 @@ import pytest
 import torch
 from training import BAR, LOOP, MODEL, PLAN, ROOTS, assert_same_end, command, losses, make_codes, run_folder, start, wait_for_step
 
+from ostinato.cli import main
 from ostinato.dataset.prompts import parse
-from ostinato.files import UserError, read_json, read_jsonl, sha256, write_jsonl
+from ostinato.files import UserError, read_json, read_jsonl, sha256, write_json, write_jsonl
 from ostinato.train.data import CodesDataset
 from ostinato.train.loop import learning_rate, train
 
@@ -120,6 +121,23 @@ def test_adapters_are_trained_alone_and_resume(codes, whole, tmp_path):
     assert changed and all("weight" in name and "layers" in name and "norm" not in name for name in changed)
     assert losses(tmp_path / "stopped/model", "valid")[-1] < losses(whole / "model", "valid")[-1]
     assert (tmp_path / "stopped/model/adapter/adapter_model.safetensors").stat().st_size < 100_000
+    done = subprocess.run(command(codes, tmp_path / "stopped", plan=SHORT.model_copy(update={"steps": 1}), init=whole / "model"))
+    assert done.returncode == 0 and not (tmp_path / "stopped/model/adapter").exists()
+    assert len(list((tmp_path / "stopped/runs").glob("chords/*/adapter"))) == 1  # the run keeps its own
+
+
+def test_the_best_of_a_sweep_is_taken_with_its_adapters_and_those_of_an_earlier_one_go(tmp_path):
+    for name, loss in (("adapted", 1.0), ("whole", 2.0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "state_dict.bin").write_text(name)
+        write_json(tmp_path / name / "summary.json", {"valid_loss": loss})
+    (tmp_path / "adapted/adapter").mkdir()
+    (tmp_path / "adapted/adapter/adapter_config.json").write_text("{}")
+    best, made = tmp_path / "best", tmp_path / "best/state_dict.bin.made.json"
+    choose = ["best", "--models", str(tmp_path / "adapted"), str(tmp_path / "whole"), "--out", str(best)]
+    assert main(choose) == 0 and (best / "adapter/adapter_config.json").is_file() and read_json(made)["beside"].keys() == {"adapter", "summary.json"}
+    write_json(tmp_path / "whole/summary.json", {"valid_loss": 0.5})
+    assert main(choose) == 0 and not (best / "adapter").exists() and read_json(made)["beside"].keys() == {"summary.json"}
 
 
 def test_a_pretrained_base_is_validated_and_taken_as_it_is(codes, whole, tmp_path, monkeypatch):

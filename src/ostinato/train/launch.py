@@ -13,7 +13,6 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -23,9 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import UserError, atomic, read_json, write_json
+from ostinato.files import UserError, read_json, write_json
 from ostinato.sections import Launch, Loop, Method, Schedule
 from ostinato.train import jobs
+from ostinato.train.delivery import copy_model
 from ostinato.train.jobs import Job, Queue, hold
 
 log = logging.getLogger(__name__)
@@ -248,8 +248,6 @@ def _print_from(path: Path, position: int, prefix: str) -> int:
 
 def deliver(folder: Path, out: Path, names: Sequence[str]) -> list[Path]:
     """Copy what a finished run made to where the next rules look for it, with its summary; returns what it wrote."""
-    for name in names:
-        with atomic(out / name) as path:
-            shutil.copytree(folder / name, path) if (folder / name).is_dir() else shutil.copyfile(folder / name, path)
+    copied = copy_model(folder, out, names)
     write_json(out / "summary.json", read_json(folder / "done.json") | read_json(folder / "run.json") | {"job": read_json(folder / "job.json")})
-    return [out / name for name in (*names, "summary.json")]
+    return [*copied, out / "summary.json"]

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     launch([TrainJob(config) for config in configs], part(Launch, "launch", args.launch))
     for config, out in zip(configs, args.out):
         folder = Path(config["folder"])
-        copied = deliver(folder, out, [*(["adapter"] if (folder / "adapter").is_dir() else []), "events.jsonl", LM_FILE, "tokenizer.json"])
+        copied = deliver(folder, out, ["events.jsonl", LM_FILE, "tokenizer.json"])
         public = {key: config[key] for key in ("name", "composer", "plan", "model", "signature")}
         write_sidecar(out / LM_FILE, "midi-train", inputs(args), public, config["loop"]["seed"], beside=copied)
 
