@@ -15,7 +15,7 @@ from ostinato.cli import main
 from ostinato.dataset.prompts import parse
 from ostinato.files import UserError, read_json, read_jsonl, sha256, write_json, write_jsonl
 from ostinato.train.data import CodesDataset
-from ostinato.train.loop import learning_rate, train
+from ostinato.train.loop import learning_rate, seed_of_step, train
 
 @pytest.fixture(scope="module")
 def codes(tmp_path_factory) -> Path:
@@ -210,6 +210,14 @@ class Broken:
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     with pytest.raises(UserError, match="loss is nan at step 4; lower the learning rate"):
         train(Broken(), LOOP, PLAN, tmp_path)
+
+
+def test_what_is_random_is_drawn_once_by_one_process_in_one_step_of_one_seed():
+    drawn = set()
+    for seed in (0, 3, 2**32 - 1, 2021759598):  # 3 and the last are a step apart in seed * 1,000,003 + step, of which torch takes 32 bits
+        for step in (0, 1, 7919):
+            drawn |= {torch.rand(1, generator=torch.Generator().manual_seed(seed_of_step(seed, step, rank))).item() for rank in (0, 1)}
+    assert len(drawn) == 24
 
 
 def test_the_learning_rate_warms_up_and_follows_a_cosine():

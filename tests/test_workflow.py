@@ -310,6 +310,27 @@ def test_dvc_stages_agree_with_the_rules(finished):
     assert wrong == set()
 
 
+def test_every_file_of_the_package_that_is_read_is_watched(project):
+    """A rule's inputs have what its modules name beside themselves, and what those files name; and what comes with the package is somebody's input."""
+    drawn = re.findall(r'size="18">(\w+)<(.*?)(?:output</font>|</table>)', snakemake(project, "--filegraph", "all", "ears").stdout, re.DOTALL)
+    rules = {rule: set(re.findall(r'"monospace">([^<]*)<', files)) for rule, files in drawn}
+    for rule, inputs in rules.items():
+        modules = [ROOT / file for file in inputs if file.startswith("src/") and file.endswith(".py")]
+        assert modules or rule in ("all", "ears"), rule
+        assert not {file.relative_to(ROOT).as_posix() for module in modules for file in named_by(module)} - inputs, rule
+    code = "".join(path.read_text() for path in ROOT.glob("src/ostinato/**/*.py"))
+    data = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("src/ostinato/**/*.*") if path.suffix not in (".py", ".pyc")
+            and (path.suffix == ".j2" or f'"{path.name}"' in code or f'}}{path.suffix}"' in code)}
+    assert data and "card" in rules and not data - set().union(*rules.values())
+
+
+def named_by(file: Path) -> set[Path]:
+    """The files beside one that stand in its text in quotes, and those that they name."""
+    beside = {file.with_name(name) for name in re.findall(r"""["']([\w-]+(?:\.\w+)+)["']""", file.read_text())}
+    found = {path for path in beside if path.is_file() and path.suffix != ".py" and path != file}
+    return found.union(*map(named_by, found))
+
+
 def covers(paths: list[str], file: str) -> bool:
     return any(file == path or file.startswith(f"{path}/") for path in paths)
 

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from ostinato.files import UserError, atomic, read_jsonl, read_whole_lines, write_json, write_jsonl
 from ostinato.sections import Loop, Method, Schedule
 from ostinato.train.average import Average
@@ -125,6 +127,13 @@ def train(task: Task, loop: Loop, plan: Schedule, folder: Path, notice: Callable
     return _summary(folder, task, run.micro)
 
 
+def seed_of_step(seed: int, step: int, rank: int) -> int:
+    """The seed of what is random in a step of one process, as dropout: mixed, since torch's generator on the CPU takes the last 32 bits alone, and a sum
+    of the three would repeat one process's draws in another's later steps.
+    """
+    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0])
+
+
 def _step(run: _Run, rate: float, events: _Events) -> tuple[float, int]:
     """One step of the optimiser: the batch's mean loss and its codes."""
     import torch
@@ -134,7 +143,7 @@ def _step(run: _Run, rate: float, events: _Events) -> tuple[float, int]:
     for group in run.optimizer.param_groups:
         group["lr"] = rate
     while True:
-        torch.manual_seed(run.loop.seed * 1_000_003 + run.step + 7919 * run.crew.rank)
+        torch.manual_seed(seed_of_step(run.loop.seed, run.step, run.crew.rank))
         run.optimizer.zero_grad(set_to_none=True)
         try:
             loss, codes = _accumulate(run, batch)
