@@ -24,7 +24,8 @@ from ostinato.train.sweep import plans
 
 #: Modules that pass values and files on but do not decide what is computed: a new option of the command line must not retrain a model.
 PLUMBING = {"ostinato.caches", "ostinato.cli", "ostinato.compiling", "ostinato.files", "ostinato.options", "ostinato.params", "ostinato.params_demos",
-            "ostinato.params_ears", "ostinato.params_midi", "ostinato.scratch", "ostinato.sections", "ostinato.train.jobs", "ostinato.train.usage"}
+            "ostinato.params_ears", "ostinato.params_midi", "ostinato.processes", "ostinato.scratch", "ostinato.sections", "ostinato.train.devices",
+            "ostinato.train.jobs", "ostinato.train.usage"}
 #: Snakemake takes {} in a name for a wildcard and <> for a variable, and knows no way to say otherwise; it wants UTF-8, and warns of line ends, of blanks
 #: at either end and of `//`, each time.
 STRANGE = re.compile(rf"[{UNPRINTABLE}{{}}<>]|^\s|\s$|//")

@@ -1,17 +1,15 @@
 """Scratch folders, in which files and folders are made before they take their names, and what makes these outlast a power cut.
 
 A scratch folder lies beside what is made in it, since a rename is whole only within a file system. A process that is killed leaves its own behind, so its name says
-whose it is: `.ostinato.NAME.PLACE-PROCESS-BEGIN.xxxxxxxx`. PLACE stands for the host since its last start, and for the container: within one, a process
-number means one process, and a number that was given anew is told by when the process began. What a dead process left is removed by whoever writes into that
-folder next, and below results/ when the pipeline starts. Whether a process of another place lives cannot be told: its folder goes when nothing in it
-has changed for a day, as do those of earlier versions, `.NAME.xxxxxxxx`.
+whose it is: `.ostinato.NAME.MARK.xxxxxxxx` (see ostinato.processes). What a dead process left is removed by whoever writes into that folder next, and below
+results/ when the pipeline starts. Whether a process of another host or container lives cannot be told: its folder goes when nothing in it has changed for a
+day, as do those of earlier versions, `.NAME.xxxxxxxx`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
 import shutil
@@ -21,9 +19,11 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from ostinato import processes
+
 #: Characters of a name that its scratch folder repeats: with all of them it might be longer than names can be.
 STEM = 40
-OURS = re.compile(r"\.ostinato\.(?P<stem>.+)\.(?P<place>[0-9a-f]{8})-(?P<process>\d+)-(?P<begin>\d+)\.[a-z0-9_]{8}", re.DOTALL)
+OURS = re.compile(rf"\.ostinato\..+\.(?P<mark>{processes.MARK})\.[a-z0-9_]{{8}}", re.DOTALL)
 EARLIER = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}", re.DOTALL)
 #: Seconds without a change after which a folder is nobody's.
 LONGEST_REST = 86400.0
@@ -61,8 +61,7 @@ def _beside(path: Path) -> Path:
     """Make a scratch folder beside `path`, after removing what dead processes left there."""
     folder = path.parent.absolute()
     _tidy_once(folder, os.getpid())
-    owner = f"{_place()}-{os.getpid()}-{_begin(os.getpid()) or 0}"
-    return Path(tempfile.mkdtemp(prefix=f".ostinato.{path.name[:STEM]}.{owner}.", dir=path.parent))
+    return Path(tempfile.mkdtemp(prefix=f".ostinato.{path.name[:STEM]}.{processes.mark(os.getpid())}.", dir=path.parent))
 
 
 def _is_scratch(folder: Path) -> bool:
@@ -83,10 +82,8 @@ def _settle(path: Path) -> None:
 
 def _settle_name(path: Path) -> None:
     """Have the disk take the name of a file or folder."""
-    try:
+    with contextlib.suppress(PermissionError):  # in a folder that may be written but not read names are as safe as its file system makes them
         _settle_one(path.parent)
-    except PermissionError:  # in a folder that may be written but not read names are as safe as its file system makes them
-        pass
 
 
 def _settle_one(path: Path) -> None:
@@ -126,11 +123,7 @@ def _tidy_one(entry: os.DirEntry[str]) -> bool:
     found = OURS.fullmatch(entry.name)
     if not found and not _is_earlier(entry):
         return False
-    if found and found["place"] == _place():
-        over = not _lives(int(found["process"]), int(found["begin"]))
-    else:
-        over = _rests(entry.path)
-    if over:
+    if not processes.lives(found["mark"]) if found and processes.is_here(found["mark"]) else _rests(entry.path):
         shutil.rmtree(entry.path, ignore_errors=True)  # another process may be removing it as well
     return True
 
@@ -148,17 +141,6 @@ def _names(folder: str) -> list[str]:
         return []
 
 
-def _lives(process: int, begin: int) -> bool:
-    """Whether the process of this place that began then is still there."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        pass
-    return _begin(process) in (None, begin)
-
-
 def _rests(folder: str) -> bool:
     """Whether nothing in a folder has changed for a day."""
     places = [folder, *(os.path.join(parent, name) for parent, folders, files in os.walk(folder) for name in (*folders, *files))]
@@ -170,25 +152,3 @@ def _changed(path: str) -> float:
         return os.lstat(path).st_mtime
     except OSError:  # gone since, and so somebody's
         return time.time()
-
-
-@cache
-def _place() -> str:
-    """What tells this host since its start, and this container, from others."""
-    namespace = os.readlink("/proc/self/ns/pid") if os.path.exists("/proc/self/ns/pid") else ""
-    return hashlib.sha256("\n".join([os.uname().nodename, _said_by("/proc/sys/kernel/random/boot_id"), namespace]).encode()).hexdigest()[:8]
-
-
-def _begin(process: int) -> int | None:
-    """When a process began, in the kernel's ticks since the host's start; None where that cannot be told."""
-    words = _said_by(f"/proc/{process}/stat").rpartition(")")[2].split()  # what stands before is its name, which may hold anything
-    return int(words[19]) if len(words) > 19 else None
-
-
-def _said_by(path: str) -> str:
-    """What a file of the kernel says; nothing where there is none."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""

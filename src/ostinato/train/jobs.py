@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from ostinato import processes
 from ostinato.files import UserError, read_json, write_json
 from ostinato.sections import Launch
 
@@ -137,8 +138,11 @@ def _ask(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(words, 1, "", "no answer in 60 s")
 
 
-def submit(work: Sequence[Any], folders: Sequence[Path], name: str, params: Launch, queue: Queue) -> list[Job]:
+def submit(work: Sequence[Any], folders: Sequence[Path], name: str, params: Launch, queue: Queue, gpus: Sequence[str] = ()) -> list[Job]:
     """Submit callables, several on Slurm as one job array of which `at_once` run at a time; `job.json` in each one's folder says which job it became.
+
+    Args:
+        gpus: those of this machine that a local job may use, in CUDA's words.
 
     Raises:
         UserError: the cluster refuses.
@@ -148,12 +152,15 @@ def submit(work: Sequence[Any], folders: Sequence[Path], name: str, params: Laun
     logs = folders[0] / "jobs"
     executor = submitit.AutoExecutor(logs, cluster=params.cluster, slurm_max_num_timeout=params.max_timeouts, local_max_num_timeout=params.max_timeouts)
     executor.update_parameters(name=name, **resources(params))
+    if gpus:
+        executor.parameters["visible_gpus"] = tuple(gpus)  # as an argument submitit takes numbers alone
     try:
         submitted = [executor.submit(work[0])] if len(work) == 1 else executor.submit_array(list(work))
     except (submitit.core.utils.FailedJobError, submitit.core.utils.FailedSubmissionError) as error:
         raise UserError(f"{name}: sbatch refuses: {str(error).strip().splitlines()[-1]} (train.launch is laid down in cluster/slurm/submitit.yaml)") from error
     for folder, job in zip(folders, submitted):
-        write_json(folder / "job.json", {"cluster": params.cluster, "id": job.job_id, "logs": os.path.relpath(logs, folder), "submitted": round(time.time(), 1)})
+        write_json(folder / "job.json", {"cluster": params.cluster, "id": job.job_id, "logs": os.path.relpath(logs, folder), "submitted": round(time.time(), 1),
+                                          **({"gpus": list(gpus), "process": processes.mark(int(job.job_id))} if gpus else {})})
     if params.cluster == "local":
         return [LocalJob(job.job_id, logs, folder / "lock", job) for folder, job in zip(folders, submitted)]
     return [SlurmJob(job.job_id, logs, queue) for job in submitted]

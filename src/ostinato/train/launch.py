@@ -24,7 +24,7 @@ from typing import Any
 
 from ostinato.files import UserError, read_json, write_json
 from ostinato.sections import Launch, Loop, Method, Schedule
-from ostinato.train import jobs
+from ostinato.train import devices, jobs
 from ostinato.train.delivery import copy_model
 from ostinato.train.jobs import Job, Queue, hold
 
@@ -139,6 +139,7 @@ def launch(work: Sequence[TrainJob], params: Launch) -> None:
     runs = [run for run in map(_Run, work) if not run.over]
     if not runs:
         return
+    devices.require(params)
     _heed_signals()
     queue = Queue(params.poll_seconds)
     try:
@@ -169,14 +170,17 @@ def each_run(names: Sequence[str], plans: Sequence[str], outs: Sequence[Path]) -
 
 
 def _submit_waiting(runs: Sequence[_Run], params: Launch, queue: Queue) -> None:
-    """Submit what waits: on Slurm all of it, as an array that keeps to `at_once` by itself; here as many as may run."""
+    """Submit what waits: on Slurm all of it, as an array that keeps to `at_once` by itself; here as many as may run, each on GPUs of its own."""
     waiting = [run for run in runs if not run.job and not run.over]
     if params.cluster == "local":
         waiting = waiting[: max(0, params.at_once - sum(run.job is not None for run in runs))]
     groups = [[run] for run in waiting] if params.cluster == "local" else [waiting] if waiting else []
     for group in groups:
         name = "ostinato-" + group[0].work.config["name"]
-        submitted = jobs.submit([run.work for run in group], [run.folder for run in group], name, params, queue)
+        with devices.reserved(group[0].folder, params) as gpus:
+            if gpus is None:
+                return
+            submitted = jobs.submit([run.work for run in group], [run.folder for run in group], name, params, queue, gpus)
         for run, job in zip(group, submitted):
             run.job, run.position, run.attempts = job, 0, run.attempts + 1
 
