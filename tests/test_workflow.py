@@ -136,21 +136,49 @@ def test_the_schema_for_editors_is_in_step():
     assert (ROOT / "workflow/schemas/params.schema.json").read_text() == params.schema(), "run: python -m ostinato.params"
 
 
+def stand_in(folder: Path, name: str, text: str) -> None:
+    (folder / "bin").mkdir(exist_ok=True)
+    (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}")
+    (folder / "bin" / name).chmod(0o755)
+
+
+def sbatch(folder: Path, *words: str, script: str = "a script") -> subprocess.CompletedProcess:
+    """Ours, before the stand-ins in a folder."""
+    return subprocess.run([ROOT / "cluster/slurm/bin/sbatch", *words], cwd=folder, env=surroundings(folder), input=script, capture_output=True, text=True)
+
+
 def test_sbatch_is_asked_again_while_slurm_is_away_and_not_when_it_says_no(tmp_path):
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/sbatch").write_text("""#!/bin/sh
-[ "$1" = --here ] || { echo "sbatch: error: invalid partition specified: nowhere" >&2; exit 1; }
-[ -e asked ] || { touch asked; echo "sbatch: error: Unable to contact slurm controller (connect failure)" >&2; exit 1; }
+    stand_in(tmp_path, "squeue", "exit 0")
+    stand_in(tmp_path, "sbatch", """
+case $* in *--here*) ;; *) echo "sbatch: error: invalid partition specified: nowhere" >&2; exit 1;; esac
+[ -e asked ] || { touch asked; echo "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)" >&2; exit 1; }
 echo "Submitted batch job 7: $(cat)"
 """)
-    (tmp_path / "bin/sbatch").chmod(0o755)
-
-    def sbatch(*words: str) -> subprocess.CompletedProcess:
-        return subprocess.run([ROOT / "cluster/slurm/bin/sbatch", *words], cwd=tmp_path, env=surroundings(tmp_path), input="a script", capture_output=True, text=True)
-
-    taken, refused = sbatch("--here", "/dev/stdin"), sbatch("--there", "/dev/stdin")
+    taken, refused = sbatch(tmp_path, "--here", "/dev/stdin"), sbatch(tmp_path, "--there", "/dev/stdin")
     assert taken.returncode == 0 and taken.stdout == "Submitted batch job 7: a script\n" and "asking again in 2 s" in taken.stderr
+    assert "submission failed" not in taken.stderr  # which would be the end for Snakemake's plugin
     assert refused.returncode == 1 and refused.stderr.splitlines() == ["sbatch: error: invalid partition specified: nowhere"]
+
+
+@pytest.mark.parametrize("words, comment, answer", [
+    (["--parsable", "--comment", "rule_listen"], "rule_listen", "8"), (["--comment=rule_listen", "--clusters", "far"], "rule_listen", "Submitted batch job 8 on cluster far"),
+    (["--array=0-3"], "of a script", "Submitted batch job 8"),
+])
+def test_a_job_that_was_taken_though_the_answer_was_lost_is_not_submitted_again(tmp_path, words, comment, answer):
+    stand_in(tmp_path, "sbatch", """
+echo asked >> asked
+for word; do [ "$before" = --comment ] && comment=$word; case $word in --comment=*) comment=${word#*=};; esac; before=$word; done
+echo "7|another (0123456789abcdef)\n8|$comment" > queue
+echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2
+exit 1
+""")
+    stand_in(tmp_path, "squeue", """
+[ -e away ] || { touch away; echo "slurm_load_jobs error: Unable to contact slurm controller (connect failure)" >&2; exit 1; }
+cat queue
+""")
+    done = sbatch(tmp_path, *words, "/dev/stdin", script="#!/bin/sh\n#SBATCH --comment='of a script'\n")
+    assert done.returncode == 0 and done.stdout == f"{answer}\n" and (tmp_path / "asked").read_text() == "asked\n"
+    assert re.fullmatch(rf"8\|{comment} \([0-9a-f]{{16}}\)", (tmp_path / "queue").read_text().splitlines()[1])
 
 
 def test_lint_is_clean(project):
