@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 from functools import cache
+from pathlib import Path
 
 MARK = r"[0-9a-f]{8}-\d+-\d+"
 
@@ -38,8 +39,10 @@ def lives(mark: str) -> bool:
 
 @cache
 def _place() -> str:
-    namespace = os.readlink("/proc/self/ns/pid") if os.path.exists("/proc/self/ns/pid") else ""
-    return hashlib.sha256("\n".join([os.uname().nodename, _said_by("/proc/sys/kernel/random/boot_id"), namespace]).encode()).hexdigest()[:8]
+    """Where the kernel does not say, each process is a place of its own, and nobody's death is taken for granted."""
+    namespace = Path("/proc/self/ns/pid")
+    told = [os.uname().nodename, _said_by("/proc/sys/kernel/random/boot_id"), str(namespace.readlink()) if namespace.exists() else ""]
+    return hashlib.sha256("\n".join(told).encode() if all(told) else os.urandom(8)).hexdigest()[:8]
 
 
 def _state(process: int) -> tuple[str, str]:

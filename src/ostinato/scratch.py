@@ -3,7 +3,7 @@
 A scratch folder lies beside what is made in it, since a rename is whole only within a file system. A process that is killed leaves its own behind, so its name says
 whose it is: `.ostinato.NAME.MARK.xxxxxxxx` (see ostinato.processes). What a dead process left is removed by whoever writes into that folder next, and below
 results/ when the pipeline starts. Whether a process of another host or container lives cannot be told: its folder goes when nothing in it has changed for a
-day, as do those of earlier versions, `.NAME.xxxxxxxx`.
+day, as do, below results/, those of earlier versions, `.NAME.xxxxxxxx`.
 """
 
 from __future__ import annotations
@@ -98,17 +98,20 @@ def _settle_one(path: Path) -> None:
 
 
 def tidy(folder: Path | str) -> None:
-    """Remove, in `folder` and below, the scratch folders of processes that are no more."""
+    """Remove, in a folder that is the pipeline's own and below, the scratch folders of processes that are no more."""
     for entry in _folders(folder):
-        if not _tidy_one(entry):
+        if OURS.fullmatch(entry.name) or _is_earlier(entry):
+            _remove_if_nobodys(entry)
+        else:
             tidy(entry.path)
 
 
 @cache
 def _tidy_once(folder: Path, process: int) -> None:
-    """Tidy a folder, not what is below; once in a process, since listing a large folder for each of its files would take as long as the work."""
+    """Tidy any folder, not what is below; once in a process, since listing a large folder for each of its files would take as long as the work."""
     for entry in _folders(folder):
-        _tidy_one(entry)
+        if OURS.fullmatch(entry.name):
+            _remove_if_nobodys(entry)
 
 
 def _folders(folder: Path | str) -> list[os.DirEntry[str]]:
@@ -118,14 +121,10 @@ def _folders(folder: Path | str) -> list[os.DirEntry[str]]:
         return []
 
 
-def _tidy_one(entry: os.DirEntry[str]) -> bool:
-    """Remove a scratch folder that is nobody's; whether it was a scratch folder."""
+def _remove_if_nobodys(entry: os.DirEntry[str]) -> None:
     found = OURS.fullmatch(entry.name)
-    if not found and not _is_earlier(entry):
-        return False
     if not processes.lives(found["mark"]) if found and processes.is_here(found["mark"]) else _rests(entry.path):
         shutil.rmtree(entry.path, ignore_errors=True)  # another process may be removing it as well
-    return True
 
 
 def _is_earlier(entry: os.DirEntry[str]) -> bool:
