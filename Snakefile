@@ -35,6 +35,7 @@ include: "workflow/rules/report.smk"
 
 onstart:
     refuse_training_here()
+    tidy("results")
     note_configuration()
     watch()
 

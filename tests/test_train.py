@@ -16,14 +16,16 @@ import torch
 from project import ROOT
 from training import BAR, LOOP, MODEL, PLAN, ROOTS, assert_same_end, command, losses, make_codes, run_folder, start, wait_for_step
 
+from ostinato.cli import main
 from ostinato.dataset.prompts import parse
-from ostinato.files import UserError, read_json, read_jsonl, sha256, write_jsonl
+from ostinato.files import UserError, read_json, read_jsonl, sha256, write_json, write_jsonl
 from ostinato.train.average import Average
 from ostinato.train.data import CodesDataset
 from ostinato.train.loop import Preempted, learning_rate, train
 from ostinato.train.musicgen import MusicGenTask
 from ostinato.train.parallel import Crew
 from ostinato.train.signature import refuse_other_code, signed
+from ostinato.train.steps import seed_of_step
 
 @pytest.fixture(scope="module")
 def codes(tmp_path_factory) -> Path:
@@ -199,6 +201,23 @@ def test_adapters_are_trained_alone_and_resume(codes, whole, tmp_path):
     assert changed and all("weight" in name and "layers" in name and "norm" not in name for name in changed)
     assert losses(tmp_path / "stopped/model", "valid")[-1] < losses(whole / "model", "valid")[-1]
     assert (tmp_path / "stopped/model/adapter/adapter_model.safetensors").stat().st_size < 100_000
+    done = subprocess.run(command(codes, tmp_path / "stopped", plan=SHORT.model_copy(update={"steps": 1}), init=whole / "model"))
+    assert done.returncode == 0 and not (tmp_path / "stopped/model/adapter").exists()
+    assert len(list((tmp_path / "stopped/runs").glob("chords/*/adapter"))) == 1  # the run keeps its own
+
+
+def test_the_best_of_a_sweep_is_taken_with_its_adapters_and_those_of_an_earlier_one_go(tmp_path):
+    for name, loss in (("adapted", 1.0), ("whole", 2.0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "state_dict.bin").write_text(name)
+        write_json(tmp_path / name / "summary.json", {"valid_loss": loss})
+    (tmp_path / "adapted/adapter").mkdir()
+    (tmp_path / "adapted/adapter/adapter_config.json").write_text("{}")
+    best, made = tmp_path / "best", tmp_path / "best/state_dict.bin.made.json"
+    choose = ["best", "--models", str(tmp_path / "adapted"), str(tmp_path / "whole"), "--out", str(best)]
+    assert main(choose) == 0 and (best / "adapter/adapter_config.json").is_file() and read_json(made)["beside"].keys() == {"adapter", "summary.json"}
+    write_json(tmp_path / "whole/summary.json", {"valid_loss": 0.5})
+    assert main(choose) == 0 and not (best / "adapter").exists() and read_json(made)["beside"].keys() == {"summary.json"}
 
 
 def test_a_pretrained_base_is_validated_and_taken_as_it_is(codes, whole, tmp_path, monkeypatch):
@@ -427,6 +446,14 @@ def test_batches_are_drawn_one_step_ahead_and_no_thread_is_left(tmp_path):
     with pytest.raises(UserError, match="a shard is gone"):
         train(Queued(5, broken=3), loop, PLAN, tmp_path / "broken")
     assert not threads() and losses(tmp_path / "broken", steps=True) == [1, 2, 3]
+
+
+def test_what_is_random_is_drawn_once_by_one_process_in_one_step_of_one_seed():
+    drawn = set()
+    for seed in (0, 3, 2**32 - 1, 2021759598):  # 3 and the last are a step apart in seed * 1,000,003 + step, of which torch takes 32 bits
+        for step in (0, 1, 7919):
+            drawn |= {torch.rand(1, generator=torch.Generator().manual_seed(seed_of_step(seed, step, rank))).item() for rank in (0, 1)}
+    assert len(drawn) == 24
 
 
 def test_the_learning_rate_warms_up_and_follows_a_cosine():

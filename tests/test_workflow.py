@@ -136,21 +136,49 @@ def test_the_schema_for_editors_is_in_step():
     assert (ROOT / "workflow/schemas/params.schema.json").read_text() == params.schema(), "run: python -m ostinato.params"
 
 
+def stand_in(folder: Path, name: str, text: str) -> None:
+    (folder / "bin").mkdir(exist_ok=True)
+    (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}")
+    (folder / "bin" / name).chmod(0o755)
+
+
+def sbatch(folder: Path, *words: str, script: str = "a script") -> subprocess.CompletedProcess:
+    """Ours, before the stand-ins in a folder."""
+    return subprocess.run([ROOT / "cluster/slurm/bin/sbatch", *words], cwd=folder, env=surroundings(folder), input=script, capture_output=True, text=True)
+
+
 def test_sbatch_is_asked_again_while_slurm_is_away_and_not_when_it_says_no(tmp_path):
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/sbatch").write_text("""#!/bin/sh
-[ "$1" = --here ] || { echo "sbatch: error: invalid partition specified: nowhere" >&2; exit 1; }
-[ -e asked ] || { touch asked; echo "sbatch: error: Unable to contact slurm controller (connect failure)" >&2; exit 1; }
+    stand_in(tmp_path, "squeue", "exit 0")
+    stand_in(tmp_path, "sbatch", """
+case $* in *--here*) ;; *) echo "sbatch: error: invalid partition specified: nowhere" >&2; exit 1;; esac
+[ -e asked ] || { touch asked; echo "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)" >&2; exit 1; }
 echo "Submitted batch job 7: $(cat)"
 """)
-    (tmp_path / "bin/sbatch").chmod(0o755)
-
-    def sbatch(*words: str) -> subprocess.CompletedProcess:
-        return subprocess.run([ROOT / "cluster/slurm/bin/sbatch", *words], cwd=tmp_path, env=surroundings(tmp_path), input="a script", capture_output=True, text=True)
-
-    taken, refused = sbatch("--here", "/dev/stdin"), sbatch("--there", "/dev/stdin")
+    taken, refused = sbatch(tmp_path, "--here", "/dev/stdin"), sbatch(tmp_path, "--there", "/dev/stdin")
     assert taken.returncode == 0 and taken.stdout == "Submitted batch job 7: a script\n" and "asking again in 2 s" in taken.stderr
+    assert "submission failed" not in taken.stderr  # which would be the end for Snakemake's plugin
     assert refused.returncode == 1 and refused.stderr.splitlines() == ["sbatch: error: invalid partition specified: nowhere"]
+
+
+@pytest.mark.parametrize("words, comment, answer", [
+    (["--parsable", "--comment", "rule_listen"], "rule_listen", "8"), (["--comment=rule_listen", "--clusters", "far"], "rule_listen", "Submitted batch job 8 on cluster far"),
+    (["--array=0-3"], "of a script", "Submitted batch job 8"),
+])
+def test_a_job_that_was_taken_though_the_answer_was_lost_is_not_submitted_again(tmp_path, words, comment, answer):
+    stand_in(tmp_path, "sbatch", """
+echo asked >> asked
+for word; do [ "$before" = --comment ] && comment=$word; case $word in --comment=*) comment=${word#*=};; esac; before=$word; done
+echo "7|another (0123456789abcdef)\n8|$comment" > queue
+echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2
+exit 1
+""")
+    stand_in(tmp_path, "squeue", """
+[ -e away ] || { touch away; echo "slurm_load_jobs error: Unable to contact slurm controller (connect failure)" >&2; exit 1; }
+cat queue
+""")
+    done = sbatch(tmp_path, *words, "/dev/stdin", script="#!/bin/sh\n#SBATCH --comment='of a script'\n")
+    assert done.returncode == 0 and done.stdout == f"{answer}\n" and (tmp_path / "asked").read_text() == "asked\n"
+    assert re.fullmatch(rf"8\|{comment} \([0-9a-f]{{16}}\)", (tmp_path / "queue").read_text().splitlines()[1])
 
 
 def test_lint_is_clean(project):
@@ -270,8 +298,11 @@ def test_a_failure_after_a_change_does_not_pass_for_done(finished, tmp_path):
     done = snakemake(folder, "--cores", "1", *change, FAILING="train")
     assert done.returncode == 1 and "ostinato train: told to fail" in done.stdout.splitlines()
     assert planned(folder, *change) == {"base": 1, "tune": 1, "best": 1, "generate": 2, "judge": 1, "track": 1, "cost": 1, "page": 1}
+    left = folder / "results/dataset/manifests/.ostinato.train.0badcafe-1-1.abcdefgh"  # by a process that was killed, a long time ago
+    left.mkdir()
+    os.utime(left, (0, 0))
     done = snakemake(folder, "--cores", "1", "-R", "codec", FAILING="codec")
-    assert done.returncode == 1 and "ostinato codec: told to fail" in done.stdout.splitlines()
+    assert done.returncode == 1 and "ostinato codec: told to fail" in done.stdout.splitlines() and not left.exists()
 
 
 def test_dvc_adopts_what_snakemake_made(finished, tmp_path):
@@ -281,6 +312,9 @@ def test_dvc_adopts_what_snakemake_made(finished, tmp_path):
     done = run(folder, "dvc", "repro", "corpus", SNAKEMAKE_PROFILE="cluster/local")
     assert done.returncode == 0 and "Nothing to be done" in done.stdout, done.stdout
     assert (folder / "results/corpus/shards/shard-00.jsonl").stat().st_mtime_ns == made
+    being_written = folder / "results/corpus/shards/.ostinato.shard-00.jsonl.0badcafe-1-1.abcdefgh"
+    being_written.mkdir()
+    (being_written / "shard-00.jsonl").write_text("")
     assert "up to date" in run(folder, "dvc", "status", "corpus").stdout
     assert planned(folder) == {}
 
@@ -304,6 +338,27 @@ def test_dvc_stages_agree_with_the_rules(finished):
         wrong |= {f"{name}.deps: no rule reads {dep}" for dep in stage["deps"] if not any(covers([dep], file) for file in elsewhere)}
         wrong |= {f"{name}.params: {key} is missing or too much" for key in set(stage["params"]) ^ {key for row in rows for key in row["params"]}}
     assert wrong == set()
+
+
+def test_every_file_of_the_package_that_is_read_is_watched(project):
+    """A rule's inputs have what its modules name beside themselves, and what those files name; and what comes with the package is somebody's input."""
+    drawn = re.findall(r'size="18">(\w+)<(.*?)(?:output</font>|</table>)', snakemake(project, "--filegraph", "all", "ears").stdout, re.DOTALL)
+    rules = {rule: set(re.findall(r'"monospace">([^<]*)<', files)) for rule, files in drawn}
+    for rule, inputs in rules.items():
+        modules = [ROOT / file for file in inputs if file.startswith("src/") and file.endswith(".py")]
+        assert modules or rule in ("all", "ears"), rule
+        assert not {file.relative_to(ROOT).as_posix() for module in modules for file in named_by(module)} - inputs, rule
+    code = "".join(path.read_text() for path in ROOT.glob("src/ostinato/**/*.py"))
+    data = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("src/ostinato/**/*.*") if path.suffix not in (".py", ".pyc")
+            and (path.suffix == ".j2" or f'"{path.name}"' in code or f'}}{path.suffix}"' in code)}
+    assert data and "card" in rules and not data - set().union(*rules.values())
+
+
+def named_by(file: Path) -> set[Path]:
+    """The files beside one that stand in its text in quotes, and those that they name."""
+    beside = {file.with_name(name) for name in re.findall(r"""["']([\w-]+(?:\.\w+)+)["']""", file.read_text())}
+    found = {path for path in beside if path.is_file() and path.suffix != ".py" and path != file}
+    return found.union(*map(named_by, found))
 
 
 def covers(paths: list[str], file: str) -> bool:

@@ -18,6 +18,7 @@ from ostinato.midi import EXTENSIONS as MIDI_EXTENSIONS
 from ostinato.params import Loop, Params, check
 from ostinato.params_midi import Studied
 from ostinato.report.remake import LAST_RUN
+from ostinato.scratch import tidy
 from ostinato.sources import modules, source_file
 from ostinato.train.sweep import plans
 

@@ -10,7 +10,6 @@ All that is written here takes them: JSON as `\\udc80`, which JSON readers give 
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import errno
 import hashlib
@@ -22,11 +21,12 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from ostinato.scratch import atomic
 
 log = logging.getLogger(__name__)
 
@@ -41,28 +41,6 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.args))
-
-
-@contextlib.contextmanager
-def atomic(path: Path | str) -> Iterator[Path]:
-    """Give a temporary path beside `path`; move it there when the block ends well, remove it when it does not.
-
-    The suffix is kept, because soundfile and numpy choose the format by it. Works for files and for folders.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", dir=path.parent))  # a longer one may be longer than names can be
-    try:
-        temporary = scratch / path.name
-        yield temporary
-        if temporary.is_dir() and path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    except OSError as error:
-        error.filename = error.filename or str(path)  # a write that fails does not know its file
-        raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def write_text(path: Path | str, text: str) -> None:

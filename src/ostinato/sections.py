@@ -42,7 +42,7 @@ class Launch(Section):
     timeout_min: Positive = Field(description="time limit, minutes")
     signal_delay_s: Positive = Field(description="on Slurm: seconds before the limit at which a checkpoint is written (submitit allows 30 s for local jobs)")
     max_timeouts: Annotated[int, Field(ge=0)] = Field(description="how many times a timed-out job is requeued")
-    gpus: Annotated[int, Field(ge=0)] = Field(description="GPUs per job")
+    gpus: Annotated[int, Field(ge=0)] = Field(description="GPUs per job and node; on this machine runs side by side have different ones")
     cpus: Positive = Field(description="CPU cores per job")
     mem_gb: Positive = Field(description="memory that a job asks of each of its nodes, for all its processes there, GB of 2**30 bytes")
     partition: str | None = Field(description="Slurm partition")
@@ -52,13 +52,19 @@ class Launch(Section):
     at_once: Positive = Field(description="how many runs of a sweep run at a time")
     poll_seconds: Positive = Field(description="how often squeue is asked at most, seconds")
     nodes: Positive = Field(description="machines that train one model together")
-    tasks_per_node: Positive = Field(description="processes on each, every one with its share of `gpus`; each batch is divided among all")
+    tasks_per_node: Positive = Field(description="processes on each, at most `gpus` where there are any, each on one of its own; a batch is divided among all")
     gpu_gb: NotNegative = Field(description="memory of a GPU, GB: a plan that cannot fit is refused before it is queued; 0: not checked")
 
     @model_validator(mode="after")
     def _one_machine_is_one_node(self) -> Launch:
         if self.cluster == "local" and self.nodes > 1:
             raise ValueError(f"nodes: this machine is one node, got {self.nodes}; take cluster: slurm, or tasks_per_node")
+        return self
+
+    @model_validator(mode="after")
+    def _a_gpu_is_one_process(self) -> Launch:
+        if 0 < self.gpus < self.tasks_per_node:  # NCCL refuses two processes on one GPU
+            raise ValueError(f"tasks_per_node: at most gpus, {self.gpus}, since each process wants a GPU of its own; got {self.tasks_per_node}")
         return self
 
 

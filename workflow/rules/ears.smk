@@ -50,6 +50,7 @@ rule card:
         ears=expand("results/ears/{ear}.safetensors", ear=EARS),
         summaries=expand("results/ears/{ear}/summary.json", ear=EARS),
         code=sources("card"),
+        template="src/ostinato/ears/card.md.j2",
     output:
         "results/ears/card.md",
         "results/ears/scores.json",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 
-from ostinato.files import atomic, read_json, write_json, write_sidecar
+from ostinato.files import read_json, write_json, write_sidecar
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE
+from ostinato.train.delivery import copy_model
 
-#: What a model's folder may hold besides its summary: an audio model lies beside its codec, a MIDI model beside its tokenizer.
+#: What a model's folder may hold besides its summary and adapters: an audio model lies beside its codec, a MIDI model beside its tokenizer.
 BESIDE = {CODEC_FILE, LM_FILE, "events.jsonl", "tokenizer.json"}
 
 
@@ -23,12 +23,9 @@ def run(args: argparse.Namespace) -> None:
     """Copy the best model and list the sweep in its summary."""
     losses = {folder: read_json(folder / "summary.json")["valid_loss"] for folder in args.models}
     best = min(losses, key=lambda folder: (losses[folder], str(folder)))
-    names = sorted(BESIDE & {path.name for path in best.iterdir()})
-    for name in names:
-        with atomic(args.out / name) as path:
-            shutil.copyfile(best / name, path)
+    copied = copy_model(best, args.out, sorted(BESIDE & {path.name for path in best.iterdir()}))
     sweep = {folder.name: loss for folder, loss in losses.items()}
     write_json(args.out / "summary.json", read_json(best / "summary.json") | {"chosen": best.name, "sweep": sweep})
     write_sidecar(args.out / LM_FILE, "best", [folder / LM_FILE for folder in args.models], about={"chosen": best.name},
-                  beside=[args.out / name for name in (*names, "summary.json")])
+                  beside=[*copied, args.out / "summary.json"])
     print(f"{best.name}: validation loss {losses[best]:.3f} nats per code, best of {len(losses)}")

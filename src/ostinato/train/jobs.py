@@ -15,12 +15,11 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-import psutil
-
+from ostinato import processes
 from ostinato.files import UserError, read_json, write_json
 from ostinato.sections import Launch
 
@@ -106,13 +105,22 @@ class Job(Protocol):
 
 
 class LocalJob:
-    """A job on this machine, `submitted` here, or found again after its launcher's death: by its `controller`, submitit's process, or by the lock it holds."""
+    """A job on this machine, `submitted` here, or found again after its launcher's death: by the `mark` of submitit's process, or by the lock of the run."""
 
-    def __init__(self, job_id: str, logs: Path, lock: Path, submitted: Any = None, controller: psutil.Process | None = None) -> None:
-        self.id, self.logs, self.lock, self.submitted, self.controller = job_id, logs, lock, submitted, controller
+    def __init__(self, job_id: str, logs: Path, lock: Path, submitted: Any = None, mark: str = "") -> None:
+        self.id, self.logs, self.lock, self.submitted, self.mark = job_id, logs, lock, submitted, mark
 
     def ended(self) -> bool:
-        return self.submitted.done() if self.submitted else not _lives(self.controller) and not is_held(self.lock)
+        return self.submitted.done() if self.submitted else not self._lives() and not is_held(self.lock)
+
+    def _lives(self) -> bool:
+        return bool(self.mark) and processes.is_here(self.mark) and processes.lives(self.mark)
+
+    def cancel(self) -> None:
+        """Interrupt submitit's process, which ends those of the training."""
+        alive = not self.submitted.done() if self.submitted else self._lives()
+        if alive:
+            os.kill(int(self.id), signal.SIGINT)
 
     def runs(self) -> bool:
         return not self.ended()
@@ -185,11 +193,12 @@ def _ask(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(words, 1, "", "no answer in 60 s")
 
 
-def submit(work: Sequence[Any], folders: Sequence[Path], name: str, params: Launch, queue: Queue) -> list[Job]:
+def submit(work: Sequence[Any], folders: Sequence[Path], name: str, params: Launch, queue: Queue, gpus: Sequence[str] = ()) -> list[Job]:
     """Submit callables, several on Slurm as one job array of which `at_once` run at a time; `job.json` in each one's folder says which job it became.
 
     Args:
         name: of the job, as no other work is named: a job that a launcher submitted and could not note, because it was killed, is found by it.
+        gpus: those of this machine that a local job may use, in CUDA's words.
 
     Raises:
         UserError: the cluster refuses.
@@ -201,27 +210,30 @@ def submit(work: Sequence[Any], folders: Sequence[Path], name: str, params: Laun
         for folder, job_id in zip(folders, found):
             _note(folder, params, job_id, logs)
         return [SlurmJob(job_id, logs, queue) for job_id in found]
-    submitted = _submit(work, logs, name, params)
+    submitted = _submit(work, logs, name, params, gpus)
     for folder, job in zip(folders, submitted):
-        _note(folder, params, job.job_id, logs)
+        _note(folder, params, job.job_id, logs, gpus)
     return [LocalJob(job.job_id, logs, folder / "lock", job) if params.cluster == "local" else SlurmJob(job.job_id, logs, queue) for folder, job in zip(folders, submitted)]
 
 
-def _submit(work: Sequence[Any], logs: Path, name: str, params: Launch) -> list[Any]:
+def _submit(work: Sequence[Any], logs: Path, name: str, params: Launch, gpus: Sequence[str]) -> list[Any]:
     """Jobs of submitit."""
     import submitit
 
     executor = submitit.AutoExecutor(logs, cluster=params.cluster, slurm_max_num_timeout=params.max_timeouts, local_max_num_timeout=params.max_timeouts)
     executor.update_parameters(name=name, **resources(params))
+    if gpus:
+        executor.parameters["visible_gpus"] = tuple(gpus)  # as an argument submitit takes numbers alone
     try:
         return [executor.submit(work[0])] if len(work) == 1 else executor.submit_array(list(work))
     except (submitit.core.utils.FailedJobError, submitit.core.utils.FailedSubmissionError) as error:
         raise UserError(f"{name}: sbatch refuses: {str(error).strip().splitlines()[-1]} (train.launch is laid down in cluster/slurm/submitit.yaml)") from error
 
 
-def _note(folder: Path, params: Launch, job_id: str, logs: Path) -> None:
-    write_json(folder / "job.json", {"cluster": params.cluster, "id": job_id, "logs": os.path.relpath(logs, folder), "submitted": round(time.time(), 1),
-                                     "host": socket.gethostname()})
+def _note(folder: Path, params: Launch, job_id: str, logs: Path, gpus: Sequence[str] = ()) -> None:
+    """Write `job.json`: which job works on a run; of one on this machine its process, and the GPUs that are its."""
+    here = {"process": processes.mark(int(job_id)), "gpus": list(gpus)} if params.cluster == "local" else {}
+    write_json(folder / "job.json", {"cluster": params.cluster, "id": job_id, "logs": os.path.relpath(logs, folder), "submitted": round(time.time(), 1), **here})
 
 
 def _unnoted(name: str, folders: Sequence[Path]) -> list[str]:
@@ -252,31 +264,13 @@ def attach(folder: Path, queue: Queue) -> Job | None:
     known = read_json(folder / "job.json")
     logs = folder / known.get("logs", "jobs")
     if known["cluster"] == "local":
-        controller, lock_file = _controller(known), folder / "lock"
-        job: Job | None = LocalJob(known["id"], logs, lock_file, controller=controller) if controller or is_held(lock_file) else None
+        found = LocalJob(known["id"], logs, folder / "lock", mark=known.get("process", ""))
+        job: Job | None = None if found.ended() else found
     else:
         job = SlurmJob(known["id"], logs, queue) if _is_queued(known["id"]) else None
     if job:
         log.info("%s: attached to job %s, which still runs", folder, job.id)
     return job
-
-
-def _controller(known: Mapping[str, Any]) -> psutil.Process | None:
-    """The process of submitit that looks after a job of this machine, if it lives and is no other that has its number by now."""
-    try:
-        process = psutil.Process(int(known["id"]))
-        is_it = process.create_time() <= known["submitted"] + 1 and "submitit.local._local" in process.cmdline()
-    except psutil.Error:
-        return None
-    return process if is_it and known.get("host") == socket.gethostname() and _lives(process) else None
-
-
-def _lives(process: psutil.Process | None) -> bool:
-    """Whether a process is neither gone nor a zombie, as one is whose parent does not ask after it."""
-    try:
-        return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
 
 
 def _is_queued(job_id: str) -> bool:
@@ -289,8 +283,8 @@ def _is_queued(job_id: str) -> bool:
 def cancel(jobs: Sequence[Job]) -> None:
     """Cancel jobs; says so when Slurm does not take it."""
     for job in jobs:
-        if isinstance(job, LocalJob) and job.runs() and (job.submitted or _lives(job.controller)):
-            os.kill(int(job.id), signal.SIGINT)
+        if isinstance(job, LocalJob):
+            job.cancel()
     on_slurm = [job.id for job in jobs if isinstance(job, SlurmJob)]
     if on_slurm:
         said = _ask("scancel", *on_slurm)

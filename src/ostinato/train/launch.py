@@ -17,7 +17,6 @@ import importlib
 import itertools
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,10 +27,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import UserError, atomic, commit, hash_value, read_json, write_json
+from ostinato.files import UserError, commit, hash_value, read_json, write_json
 from ostinato.machine import machine
 from ostinato.sections import Launch, Loop, Method, Schedule
-from ostinato.train import jobs
+from ostinato.train import devices, jobs
+from ostinato.train.delivery import copy_model
 from ostinato.train.determinism import make_deterministic
 from ostinato.train.jobs import Job, Queue, hold
 from ostinato.train.signature import refuse_other_code
@@ -188,6 +188,7 @@ def launch(work: Sequence[TrainJob], params: Launch, again: bool = False) -> Non
     runs = [run for run in runs if not run.over]
     if not runs:
         return
+    devices.require(params)
     _heed_signals()
     try:
         for run in runs:
@@ -226,7 +227,7 @@ def each_run(names: Sequence[str], plans: Sequence[str], outs: Sequence[Path]) -
 
 
 def _submit_waiting(runs: Sequence[_Run], params: Launch, queue: Queue) -> None:
-    """Submit what waits: on Slurm all of it, as an array that keeps to `at_once` by itself; here as many as may run."""
+    """Submit what waits: on Slurm all of it, as an array that keeps to `at_once` by itself; here as many as may run, each on GPUs of its own."""
     waiting = [run for run in runs if not run.job and not run.over]
     if params.cluster == "local":
         waiting = waiting[: max(0, params.at_once - sum(run.job is not None for run in runs))]
@@ -234,7 +235,10 @@ def _submit_waiting(runs: Sequence[_Run], params: Launch, queue: Queue) -> None:
     for group in groups:
         named = [run.name + run.work.config["signature"] for run in group]
         name = f"ostinato-{group[0].name}-{hash_value(named)[:12]}"
-        submitted = jobs.submit([run.work for run in group], [run.folder for run in group], name, params, queue)
+        with devices.reserved(group[0].folder, params) as gpus:
+            if gpus is None:
+                return
+            submitted = jobs.submit([run.work for run in group], [run.folder for run in group], name, params, queue, gpus)
         for run, job in zip(group, submitted):
             run.begin(job)
 
@@ -333,8 +337,6 @@ def _print_from(path: Path, position: int, prefix: str) -> int:
 
 def deliver(folder: Path, out: Path, names: Sequence[str]) -> list[Path]:
     """Copy what a finished run made to where the next rules look for it, with its summary; returns what it wrote."""
-    for name in names:
-        with atomic(out / name) as path:
-            shutil.copytree(folder / name, path) if (folder / name).is_dir() else shutil.copyfile(folder / name, path)
+    copied = copy_model(folder, out, names)
     write_json(out / "summary.json", read_json(folder / "done.json") | read_json(folder / "run.json") | {"job": read_json(folder / "job.json")})
-    return [out / name for name in (*names, "summary.json")]
+    return [*copied, out / "summary.json"]

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     launch([TrainJob(config) for config in configs], part(Launch, "launch", args.launch), args.again)
     for config, out in zip(configs, args.out):
         folder = Path(config["folder"])
-        copied = deliver(folder, out, [*(["adapter"] if (folder / "adapter").is_dir() else []), "events.jsonl", LM_FILE, "tokenizer.json"])
+        copied = deliver(folder, out, ["events.jsonl", LM_FILE, "tokenizer.json"])
         public = {key: config[key] for key in ("name", "composer", "plan", "model", "signature")}
         write_sidecar(out / LM_FILE, "midi-train", inputs(args), public, config["loop"]["seed"], trained_on(read_json(folder / "done.json")), beside=copied)
 

@@ -84,7 +84,7 @@ def configured(args: argparse.Namespace) -> Run:
     subject, adaptable = named(source) if source else fresh(params.model, params.codec), bool(source) or args.which == "tune"
     method = _suited(method, subject)
     share = _share(args.batch_size or plan.batch_size, launch)
-    gpu = args.gpu_gb * GIB / _crowd(launch) if args.gpu_gb else _gpu(launch)
+    gpu = args.gpu_gb * GIB if args.gpu_gb else _gpu(launch)
     return Run(subject, method if adaptable else _whole(method), seconds, share, min(args.micro_batch or method.micro_batch or share, share), gpu, adaptable)
 
 
@@ -112,13 +112,8 @@ def _share(batch_size: int, launch: Launch) -> int:
     return math.ceil(batch_size / (launch.nodes * launch.tasks_per_node))
 
 
-def _crowd(launch: Launch) -> int:
-    """Processes on one GPU."""
-    return math.ceil(launch.tasks_per_node / max(1, launch.gpus))
-
-
 def _gpu(launch: Launch) -> float:
-    return (launch.gpu_gb * GIB or _present()) / _crowd(launch)
+    return launch.gpu_gb * GIB or _present()
 
 
 def _present() -> float:

@@ -68,7 +68,7 @@ def export(config: dict[str, Any], out: Path, args: argparse.Namespace) -> None:
     folder = Path(config["folder"])
     with atomic(out / CODEC_FILE) as path:
         shutil.copyfile(args.codec / CODEC_FILE, path)
-    copied = deliver(folder, out, [*(["adapter"] if (folder / "adapter").is_dir() else []), "events.jsonl", LM_FILE])
+    copied = deliver(folder, out, ["events.jsonl", LM_FILE])
     public = {key: config[key] for key in ("name", "plan", "model", "signature")}
     write_sidecar(out / LM_FILE, "train", inputs(args), json.loads(json.dumps(public)), config["loop"]["seed"], trained_on(read_json(folder / "done.json")),
                   beside=[out / CODEC_FILE, *copied])

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 from ostinato.files import UserError
 from ostinato.sections import Loop, Schedule
 from ostinato.train.ahead import Ahead
@@ -93,6 +95,13 @@ def step(run: Run, rate: float, tell: Tell) -> tuple[float, int]:
     return loss, round(run.crew.sum(codes))
 
 
+def seed_of_step(seed: int, step: int, row: int) -> int:
+    """The seed of what is random in a micro-batch of a step, as dropout, by its first row: mixed, since torch's generator on the CPU takes the last 32 bits alone, and
+    a sum of the three would repeat one step's draws in another's.
+    """
+    return int(np.random.SeedSequence([seed, step, row]).generate_state(1, np.uint64)[0])
+
+
 def _accumulate(run: Run, batch: Any) -> tuple[float, int, Any]:
     """Gradients of this process's share of a batch, micro-batch by micro-batch; the share's part of the loss, its codes, and memory to sum gradients in."""
     import torch
@@ -100,7 +109,7 @@ def _accumulate(run: Run, batch: Any) -> tuple[float, int, Any]:
     run.optimizer.zero_grad(set_to_none=True)
     total, codes = 0.0, 0
     for rows in _micro_batches(run, batch):
-        torch.manual_seed(run.loop.seed * 1_000_003 + run.step + 15_485_863 * rows.start)
+        torch.manual_seed(seed_of_step(run.loop.seed, run.step, rows.start))
         loss, count = run.task.loss(batch, rows)
         loss.backward()
         total, codes = total + float(loss.detach()), codes + count
