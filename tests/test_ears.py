@@ -97,7 +97,8 @@ def test_trained_ears_load_where_hear_wants_them(ears):
 def test_loss_on_validation_is_the_same_in_parts(ears, ear):
     task = EarTask(ear, ears / f"{ear}-drills", Loop.model_validate_json(LOOP), getattr(PARAMS.ears, ear).plan)
     batch = task.batch("valid", 0)
-    batch.labels[..., :2].masked_fill_(torch.arange(len(batch)).view(-1, *[1] * (batch.labels.ndim - 1)) == 0, -1 if ear == "labeller" else 0)
+    if ear == "labeller":
+        batch.labels[0, :, 1] = -1  # of an unknown quality: not all rows count alike
     task.model.eval()
     with torch.no_grad():
         whole, *parts = (float(task.loss(batch, rows)[0]) for rows in (range(3), range(2), range(2, 3)))

@@ -138,12 +138,12 @@ class Lora(Section):
 
 
 class Method(Section):
-    """How a model is trained, and fitted into memory. All but `optimizer`, `lora`, `ema` and the last bits leaves the result as it is; but where there is dropout, its
-    masks are drawn anew for each micro-batch, so that another size of micro-batch is another draw."""
+    """How a model is trained, and fitted into memory. All but `optimizer`, `lora`, `ema` and the last bits leaves the result as it is; but another size of
+    micro-batch draws other masks of dropout, and pads texts otherwise, which moves the loss by 2e-4 of it."""
 
     optimizer: Literal["adamw", "muon"] = Field(description="muon: for the matrices of layers, in trainings from nothing; adamw for all else, and for adapters")
     precision: Literal["fp32", "bf16"] = Field(description="of computation; trained weights stay 32-bit, frozen ones take this precision")
-    micro_batch: Positive | None = Field(description="examples computed at a time, gradients are accumulated over the batch; null: all that a process has; halved when memory is short; where there is dropout, its masks depend on it")
+    micro_batch: Positive | None = Field(description="examples computed at a time, gradients are accumulated over the batch; null: all that a process has; halved when memory is short; masks of dropout and the padding of texts depend on it")
     checkpointing: bool = Field(description="compute activations twice instead of keeping them: a sixth more time, a fraction of the memory")
     lora: Lora | None = Field(description="train adapters alone; null: all weights")
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(description="decay of the moving average of weights that becomes the model, lower at first: (1 + step) / (10 + step); null: the last weights")

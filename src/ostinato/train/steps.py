@@ -1,7 +1,7 @@
 """What a run computes: a step of the optimiser, and the loss on validation; and what it takes to fit both into memory.
 
 A batch is divided into micro-batches whose gradients add up, and these among the processes of a crew. When memory is short the micro-batch is halved, everywhere, and
-what was begun is done again. Dropout is seeded by (seed, step, first row of the micro-batch): its masks depend on the size of micro-batches, on nothing else.
+what was begun is done again. Dropout is seeded by (seed, step, first row of the micro-batch): its masks depend on the size of micro-batches, not on who computes them.
 A step whose gradient is no number leaves the weights as they are.
 
 Validation is on one set of examples that does not depend on the run, so that the runs of a sweep can be compared.
@@ -27,6 +27,9 @@ from ostinato.train.parallel import Crew
 
 #: What tasks seed the choice of their validation examples with, in place of the run's own seed.
 VALIDATION_SEED = 2026
+#: So many examples are validated at a time, whatever is trained at a time: texts of a micro-batch are padded to its longest, and padding is attended to. Without
+#: gradients they take less memory than one with them.
+VALIDATED_AT_A_TIME = 4
 #: A run ends after so many steps in a row whose gradient is no number.
 MOST_SKIPPED = 10
 #: How allocators and libraries say that memory is short: torch on CPU and GPU (also `CUDA error: out of memory`), cuBLAS, cuDNN 8 and 9, NCCL.
@@ -54,7 +57,9 @@ class Task(Protocol):
 
 @dataclass
 class Run:
-    """The state of a run. `micro` examples are computed at a time, `asked` as long as memory holds them; `skipped` steps in a row had a gradient that is no number."""
+    """The state of a run. `micro` examples are computed at a time, `asked` as long as memory holds them, `valid_micro` in validation; `skipped` steps in a row had a
+    gradient that is no number.
+    """
 
     task: Task
     loop: Loop
@@ -69,7 +74,11 @@ class Run:
     step: int = 0
     seconds: float = 0.0
     skipped: int = 0
+    valid_micro: int = VALIDATED_AT_A_TIME
     valid: Any = None
+
+    def __post_init__(self) -> None:
+        self.planned_micro = self.micro
 
     @property
     def trained(self) -> list[Any]:
@@ -87,7 +96,7 @@ def step(run: Run, rate: float, tell: Tell) -> tuple[float, int]:
     batch = run.batches.train(run.step)
     for group in run.optimizer.param_groups:
         group["lr"] = rate
-    loss, codes, room = _fitted(run, tell, lambda: _accumulate(run, batch))
+    loss, codes, room = _fitted(run, "micro", tell, lambda: _accumulate(run, batch))
     loss = run.crew.sum(loss)
     if not math.isfinite(loss):
         raise UserError(f"{run.folder}: loss is {loss} at step {run.step + 1}; lower the learning rate ({run.plan.lr:g})")
@@ -108,7 +117,7 @@ def _accumulate(run: Run, batch: Any) -> tuple[float, int, Any]:
 
     run.optimizer.zero_grad(set_to_none=True)
     total, codes = 0.0, 0
-    for rows in _micro_batches(run, batch):
+    for rows in _micro_batches(run.crew, batch, run.micro):
         torch.manual_seed(seed_of_step(run.loop.seed, run.step, rows.start))
         loss, count = run.task.loss(batch, rows)
         loss.backward()
@@ -150,7 +159,9 @@ def validate(run: Run, tell: Tell) -> float:
     run.task.model.eval()
     if run.valid is None:
         run.valid = run.batches.valid()
-    return run.crew.sum(_fitted(run, tell, lambda: _evaluate(run)))
+    if run.micro < run.planned_micro:  # memory was short, before this start of the run perhaps
+        run.valid_micro = min(run.valid_micro, run.micro)
+    return run.crew.sum(_fitted(run, "valid_micro", tell, lambda: _evaluate(run)))
 
 
 def _evaluate(run: Run) -> float:
@@ -158,18 +169,18 @@ def _evaluate(run: Run) -> float:
     import torch
 
     with torch.no_grad(), run.average.moved_in() if run.average else nullcontext():
-        return sum(float(run.task.loss(run.valid, rows)[0]) for rows in _micro_batches(run, run.valid))
+        return sum(float(run.task.loss(run.valid, rows)[0]) for rows in _micro_batches(run.crew, run.valid, run.valid_micro))
 
 
-def _micro_batches(run: Run, batch: Any) -> list[range]:
-    """This process's micro-batches, as many examples as memory holds in each; they begin at the same rows for any number of processes."""
-    size = run.micro * getattr(batch, "per_example", 1)
+def _micro_batches(crew: Crew, batch: Any, micro: int) -> list[range]:
+    """This process's micro-batches, so many examples in each; they begin at the same rows for any number of processes."""
+    size = micro * getattr(batch, "per_example", 1)
     firsts = range(0, len(batch), size)
-    return [range(firsts[k], min(firsts[k] + size, len(batch))) for k in run.crew.share(len(firsts))]
+    return [range(firsts[k], min(firsts[k] + size, len(batch))) for k in crew.share(len(firsts))]
 
 
-def _fitted(run: Run, tell: Tell, compute: Callable[[], Found]) -> Found:
-    """What `compute` gives; as long as any process is short of memory for it, all halve the micro-batch and begin again."""
+def _fitted(run: Run, micro: str, tell: Tell, compute: Callable[[], Found]) -> Found:
+    """What `compute` gives; as long as any process is short of memory for it, all halve what `micro` names and begin again."""
     while True:
         found: Any = None
         try:
@@ -179,7 +190,7 @@ def _fitted(run: Run, tell: Tell, compute: Callable[[], Found]) -> Found:
                 raise
         if not run.crew.any(bool(short)):
             return found
-        _halve(run, tell, short or "another process is short of memory")
+        _halve(run, micro, tell, short or "another process is short of memory")
 
 
 def shortage(error: BaseException) -> str:
@@ -191,16 +202,17 @@ def shortage(error: BaseException) -> str:
     return said or (lines[0] if isinstance(error, (torch.OutOfMemoryError, MemoryError)) else "")
 
 
-def _halve(run: Run, tell: Tell, why: str) -> None:
+def _halve(run: Run, micro: str, tell: Tell, why: str) -> None:
     """Half the micro-batch from now on. Raises UserError where it is a single example."""
     import torch
 
-    if run.micro == 1:
+    size = getattr(run, micro)
+    if size == 1:
         need = getattr(run.task, "need", lambda micro: "")(1)
         raise UserError(f"{run.folder}: out of memory with a single example at a time{need} ({why[:160]}); shorten plan.segment_seconds, set "
                         "train.method.checkpointing or lora, or take a larger GPU: `ostinato plan` says what fits")
     run.optimizer.zero_grad(set_to_none=True)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    run.micro = (run.micro + 1) // 2
-    tell({"event": "out_of_memory", "step": run.step, "micro_batch": run.micro, "reason": why[:160]})
+    setattr(run, micro, (size + 1) // 2)
+    tell({"event": "out_of_memory", "step": run.step, "micro_batch": (size + 1) // 2, "reason": why[:160]})
