@@ -32,7 +32,7 @@ class Looks(TrainJob):
         write_json(self.folder / "done.json", [begun, time.monotonic()])
 
 runs = Path(sys.argv[1]) / "runs"
-launch([Looks({"name": name, "folder": str(runs / name / "0")}) for name in sys.argv[3:]], Launch.model_validate_json(sys.argv[2]))
+launch([Looks({"name": name, "signature": "0", "folder": str(runs / name / "0")}) for name in sys.argv[3:]], Launch.model_validate_json(sys.argv[2]))
 """
 WHOLE = "GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-aa)\nGPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-bb)\n"
 DIVIDED = "GPU 0: NVIDIA A100 (UUID: GPU-aa)\n  MIG 3g.20gb     Device  0: (UUID: MIG-cc)\n  MIG 3g.20gb     Device  1: (UUID: MIG-dd)\nGPU 1: NVIDIA A100 (UUID: GPU-bb)\n"

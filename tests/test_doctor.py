@@ -145,7 +145,7 @@ def test_partitions_and_nodes_that_are_down(site):
     ({"account": "jazz"}, ["FAIL account jazz", "music, root", "train.launch.account"]),
     ({"gpu_gb": 0.01}, ["FAIL memory, train.tune", "nor does a micro-batch of 1"]),
     ({"mem_gb": 2}, ["WARN host memory, train.tune", "fits only where the kernel takes pages of files back", "set train.launch.mem_gb to 3"]),
-    ({"tasks_per_node": 12, "mem_gb": 6}, ["FAIL host memory, train.base", "by 12 processes", "does not fit", "set train.launch.mem_gb to "]),
+    ({"tasks_per_node": 12, "gpus": 12, "mem_gb": 6}, ["FAIL host memory, train.base", "by 12 processes", "does not fit", "set train.launch.mem_gb to "]),
     ({"cluster": "local"}, ["WARN training", "would run on this machine", "--configfile rules/submitit.yaml"])])
 def test_what_training_asks(site, launch, words):
     write("rules/submitit.yaml", {"train": {"launch": LAUNCH | launch}})

@@ -18,6 +18,7 @@ from ostinato.midi import Piece, write_midi
 from ostinato.params import load
 from ostinato.params_midi import Gpt, Studied
 from ostinato.sections import Loop, Schedule
+from ostinato.sources import modules
 from ostinato.train.loop import Preempted
 from ostinato.train.loop import train as loop_train
 from ostinato.train.midigpt import MidiTask
@@ -166,7 +167,9 @@ def test_nothing_of_the_audio_track_is_loaded():
     code = "import sys, ostinato.train.midi_stage, ostinato.train.midigpt; print(*(name for name in sys.modules if name.startswith('ostinato.')))"
     loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
     assert "ostinato.train.preparation" in loaded
-    assert not loaded & {f"ostinato.{name}" for name in ("lm.codec", "lm.model", "lm.t5", "lm.text", "train.data", "train.memory", "train.musicgen", "train.plan")}
+    others = {f"ostinato.{name}" for name in ("lm.codec", "lm.model", "lm.t5", "lm.text", "train.data", "train.memory", "train.musicgen", "train.plan")}
+    assert not others & loaded and not others & set(modules(["ostinato.train.midi_stage"]))
+    assert "ostinato.train.midigpt" not in modules(["ostinato.train.stage"]) and others - {"ostinato.train.memory", "ostinato.train.plan"} <= set(modules(["ostinato.train.stage"]))
 
 
 def test_what_does_not_belong_together_is_refused(words, pretrained, tmp_path, capsys):

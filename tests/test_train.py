@@ -18,7 +18,8 @@ from training import BAR, LOOP, MODEL, PLAN, ROOTS, assert_same_end, command, lo
 
 from ostinato.cli import main
 from ostinato.dataset.prompts import parse
-from ostinato.files import UserError, read_json, read_jsonl, sha256, write_json, write_jsonl
+from ostinato.files import UserError, commit, read_json, read_jsonl, sha256, write_json, write_jsonl
+from ostinato.machine import machine
 from ostinato.train.average import Average
 from ostinato.train.data import CodesDataset
 from ostinato.train.loop import Preempted, learning_rate, train
@@ -48,6 +49,7 @@ def test_a_run_learns_and_leaves_a_whole_model(undisturbed, codes):
     assert summary["parameters"] == sum(value.numel() for value in torch.load(undisturbed / "model/state_dict.bin")["best_state"].values())
     made = read_json(undisturbed / "model/state_dict.bin.made.json")
     assert {Path(item["path"]).name for item in made["inputs"]} == {"compression_state_dict.bin", "shard-00.npy", "shard-00.jsonl"}
+    assert made["about"] == machine("cpu", "fp32") | {"processes": 1, "commit": commit()}
 
 
 def test_killed_at_any_moment_it_ends_with_the_same_weights(codes, undisturbed, tmp_path):
@@ -206,7 +208,7 @@ def test_adapters_are_trained_alone_and_resume(codes, whole, tmp_path):
     assert len(list((tmp_path / "stopped/runs").glob("chords/*/adapter"))) == 1  # the run keeps its own
 
 
-def test_the_best_of_a_sweep_is_taken_with_its_adapters_and_those_of_an_earlier_one_go(tmp_path):
+def test_the_best_of_a_sweep_is_taken_with_its_adapters_and_those_of_an_earlier_one_go(tmp_path, capsys):
     for name, loss in (("adapted", 1.0), ("whole", 2.0)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "state_dict.bin").write_text(name)
@@ -218,6 +220,10 @@ def test_the_best_of_a_sweep_is_taken_with_its_adapters_and_those_of_an_earlier_
     assert main(choose) == 0 and (best / "adapter/adapter_config.json").is_file() and read_json(made)["beside"].keys() == {"adapter", "summary.json"}
     write_json(tmp_path / "whole/summary.json", {"valid_loss": 0.5})
     assert main(choose) == 0 and not (best / "adapter").exists() and read_json(made)["beside"].keys() == {"summary.json"}
+    write_json(tmp_path / "adapted/summary.json", {"valid_loss": float("nan")})
+    assert main(choose) == 0 and read_json(best / "summary.json")["chosen"] == "whole"
+    write_json(tmp_path / "whole/summary.json", {"valid_loss": float("nan")})
+    assert main(choose) == 2 and "no run ended with a loss on validation that is a number" in capsys.readouterr().err
 
 
 def test_a_pretrained_base_is_validated_and_taken_as_it_is(codes, whole, tmp_path, monkeypatch):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
-from ostinato.files import read_json, write_json, write_sidecar
+from ostinato.files import UserError, read_json, write_json, write_sidecar
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE
 from ostinato.train.delivery import copy_model
 
@@ -22,7 +23,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Copy the best model and list the sweep in its summary."""
     losses = {folder: read_json(folder / "summary.json")["valid_loss"] for folder in args.models}
-    best = min(losses, key=lambda folder: (losses[folder], str(folder)))
+    numbers = [folder for folder, loss in losses.items() if math.isfinite(loss)]  # whatever stands beside NaN is neither less nor more
+    if not numbers:
+        raise UserError(f"{', '.join(map(str, losses))}: no run ended with a loss on validation that is a number; lower the learning rate")
+    best = min(numbers, key=lambda folder: (losses[folder], str(folder)))
     copied = copy_model(best, args.out, sorted(BESIDE & {path.name for path in best.iterdir()}))
     sweep = {folder.name: loss for folder, loss in losses.items()}
     write_json(args.out / "summary.json", read_json(best / "summary.json") | {"chosen": best.name, "sweep": sweep})

@@ -77,9 +77,6 @@ class Run:
     valid_micro: int = VALIDATED_AT_A_TIME
     valid: Any = None
 
-    def __post_init__(self) -> None:
-        self.planned_micro = self.micro
-
     @property
     def trained(self) -> list[Any]:
         """The parameters that are trained."""
@@ -159,7 +156,7 @@ def validate(run: Run, tell: Tell) -> float:
     run.task.model.eval()
     if run.valid is None:
         run.valid = run.batches.valid()
-    if run.micro < run.planned_micro:  # memory was short, before this start of the run perhaps
+    if run.micro < run.asked:  # memory was short, before this start of the run perhaps
         run.valid_micro = min(run.valid_micro, run.micro)
     return run.crew.sum(_fitted(run, "valid_micro", tell, lambda: _evaluate(run)))
 
