@@ -166,8 +166,14 @@ class SlurmJob:
         return self.queue.states.get(self.id) == "RUNNING"
 
     def fate(self) -> str:
-        said = _ask("sacct", "-X", "-n", "-P", "-o", "State", "-j", self.id)
-        return said.stdout.split()[0] if said.returncode == 0 and said.stdout.strip() else ""
+        state = ""
+        for _ in range(6):  # what is known of it may be behind what squeue says
+            said = _ask("sacct", "-X", "-n", "-P", "-o", "State", "-j", self.id)
+            state = (said.stdout.split() or [""])[0]
+            if said.returncode or state in ENDED:
+                break
+            time.sleep(5)
+        return state
 
 
 def queued(job_ids: Sequence[str]) -> dict[str, str] | None:
