@@ -181,13 +181,53 @@ def test_what_a_finished_job_wrote_may_be_seen_late(tmp_path, monkeypatch):
     launch.launch([TrainJob({"name": "run", "folder": str(tmp_path), "signature": "s"})], LOOP.launch.model_copy(update={"cluster": "slurm", "poll_seconds": 1}))
 
 
-def test_a_job_that_a_killed_launcher_could_not_note_is_found_by_its_name(tmp_path, monkeypatch):
+def test_a_job_that_a_launcher_did_not_live_to_note_is_found_by_its_name(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(jobs, "_ask", lambda *words: asked.append(words) or subprocess.CompletedProcess(words, 0, "12_1|PENDING\n12_0|RUNNING\n9_0|COMPLETING\n", ""))
-    folders = [tmp_path / name for name in "ab"]
-    write_json(folders[0] / "job.json", {"id": "9_0"})  # an earlier one, which has failed
-    found = jobs.submit([None, None], folders, "ostinato-a-0123", LOOP.launch.model_copy(update={"cluster": "slurm"}), jobs.Queue(1))
-    assert [job.id for job in found] == [read_json(folder / "job.json")["id"] for folder in folders] == ["12_0", "12_1"] and "--name=ostinato-a-0123" in asked[0]
+    monkeypatch.setattr(jobs, "_ask", lambda *words: asked.append(words) or subprocess.CompletedProcess(words, 0, "12_1|PENDING\n12_0|RUNNING\n", ""))
+    for task, folder in enumerate(folders := [tmp_path / name for name in "ab"]):
+        write_json(folder / "job.json", {"cluster": "slurm", "id": "9"})  # an earlier one
+        write_json(folder / "submission.json", {"cluster": "slurm", "name": "ostinato-a-0123", "logs": "../jobs", "task": task})
+    assert [jobs.attach(folder, jobs.Queue(1)).id for folder in reversed(folders)] == ["12_1", "12_0"]
+    assert [read_json(folder / "job.json")["id"] for folder in folders] == ["12_0", "12_1"] and "--name=ostinato-a-0123" in asked[0]
+    assert not any((folder / "submission.json").exists() for folder in folders)
+
+
+def test_a_job_that_was_cancelled_is_not_waited_for_by_the_next_launcher(tmp_path, monkeypatch):
+    cluster = Cluster(monkeypatch, ["COMPLETING"])
+    write_json(tmp_path / "job.json", {"cluster": "slurm", "id": "7", "logs": "jobs"})
+    job = jobs.attach(tmp_path, jobs.Queue(1))
+    assert job.id == "7"
+    jobs.cancel({tmp_path: job})
+    assert cluster.cancelled and jobs.attach(tmp_path, jobs.Queue(1)) is None
+
+
+def test_an_interruption_while_sbatch_is_at_work_leaves_no_job_behind(tmp_path, monkeypatch):
+    cluster = Cluster(monkeypatch, ["PENDING"])
+
+    def interrupted(*_) -> list:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jobs, "_submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        launch.launch([TrainJob({"name": "run", "folder": str(tmp_path), "signature": "s"})], LOOP.launch.model_copy(update={"cluster": "slurm", "poll_seconds": 1}))
+    assert cluster.cancelled
+
+
+def test_training_that_outlives_submitit_is_found_and_can_be_stopped(codes, tmp_path):
+    words = command(codes, tmp_path, plan=PLAN.model_copy(update={"steps": 5000}))
+    process = start(words)
+    wait_for_step(tmp_path, 5)
+    training = process_of(tmp_path, 0)
+    psutil.Process(int(read_json(run_folder(tmp_path) / "job.json")["id"])).kill()
+    assert process.wait(60) == 2 and training.is_running()
+    process = start(words)
+    assert any("attached to job" in line for line in process.stderr)
+    process.terminate()
+    assert process.wait(60) == 130
+    deadline = time.monotonic() + 20
+    while jobs.is_held(run_folder(tmp_path) / "lock"):  # which goes with the process
+        assert time.monotonic() < deadline, "it trains on"
+        time.sleep(0.1)
 
 
 def test_a_lock_is_waited_for_so_long_and_then_says_whose_it_is(tmp_path):

@@ -20,12 +20,13 @@ from ostinato.cli import main
 from ostinato.dataset.prompts import parse
 from ostinato.files import UserError, commit, read_json, read_jsonl, sha256, write_json, write_jsonl
 from ostinato.machine import machine
+from ostinato.sources import fingerprint, imports, modules
 from ostinato.train.average import Average
 from ostinato.train.data import CodesDataset
 from ostinato.train.loop import Preempted, learning_rate, train
 from ostinato.train.musicgen import MusicGenTask
 from ostinato.train.parallel import Crew
-from ostinato.train.signature import refuse_other_code, signed
+from ostinato.train.signature import refuse_changes, signed
 from ostinato.train.steps import seed_of_step
 
 @pytest.fixture(scope="module")
@@ -145,11 +146,52 @@ def test_weights_of_other_code_are_not_taken_for_those_of_this_one(codes, whole,
     assert sha256(tmp_path / "made/model/state_dict.bin") == sha256(whole / "model/state_dict.bin")
 
 
-def test_a_job_does_not_go_on_with_other_code_than_it_was_submitted_with(tmp_path):
-    config = signed({"task": "ostinato.train.musicgen", "name": "run", "loop": {}}, [], tmp_path)
-    refuse_other_code(config)
+def test_a_job_does_not_go_on_with_other_code_or_data_than_it_was_submitted_with(tmp_path):
+    data = tmp_path / "data"
+    data.write_text("as it was")
+    config = signed({"task": "ostinato.train.musicgen", "name": "run", "loop": {}}, [data], tmp_path)
+    refuse_changes(config)
     with pytest.raises(UserError, match="run: the code of ostinato.train.musicgen .* has changed since this run was submitted"):
-        refuse_other_code(config | {"code": "0" * 64})
+        refuse_changes(config | {"code": "0" * 64})
+    data.write_text("of late")
+    with pytest.raises(UserError, match="run: .*data has changed since this run was submitted"):
+        refuse_changes(config)
+
+
+def test_the_fingerprint_of_code_follows_every_kind_of_import(tmp_path):
+    package = tmp_path / "ostinato/train"
+    package.mkdir(parents=True)
+    (package / "far.py").write_text("X = 1")
+    prints = set()
+    for words in ("import ostinato.train.far as f", "from ostinato.train import far", "from ostinato.train.far import X", "from . import far", "from .far import X", "from ..train.far import X",
+                  "def f():\n    from .far import X", "NAME = 'ostinato.train.far'"):
+        (package / "near.py").write_text(words)
+        assert modules(["ostinato.train.near"], tmp_path) == ["ostinato.train.far", "ostinato.train.near"], words
+        imports.cache_clear()
+    for code in ("X = 1", "# X\nX = 1", '"""X."""\nX = 1', "X = 2", "X = 1.0"):
+        (package / "far.py").write_text(code)
+        prints.add(fingerprint("ostinato.train.near", home=tmp_path))
+    assert len(prints) == 3
+    assert {path.read_text().count("\n") for path in (ROOT / "src/ostinato").glob("*/__init__.py")} <= {0, 1}, "a package's own code is in no fingerprint"
+
+
+def test_a_finished_run_is_delivered_though_nobody_noted_its_job(codes, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    (run_folder(tmp_path / "run") / "job.json").unlink()
+    shutil.rmtree(tmp_path / "run/model")
+    assert subprocess.run(command(codes, tmp_path / "run", plan=SHORT)).returncode == 0
+    assert sha256(tmp_path / "run/model/state_dict.bin") == sha256(whole / "model/state_dict.bin") and read_json(tmp_path / "run/model/summary.json")["job"] is None
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"\0" * 40, b'{"step": 10, "sp'])
+def test_events_that_a_crash_of_the_machine_has_cost_are_made_up_for(codes, whole, tmp_path, spoilt):
+    shutil.copytree(whole, tmp_path / "run")
+    folder = run_folder(tmp_path / "run")
+    (folder / "done.json").unlink()
+    kept = [line for line in (folder / "events.jsonl").read_bytes().splitlines(keepends=True) if b"valid" not in line]
+    (folder / "events.jsonl").write_bytes(b"".join(kept) + spoilt)
+    assert subprocess.run(command(codes, tmp_path / "run", plan=SHORT)).returncode == 0
+    assert read_json(tmp_path / "run/model/summary.json")["valid_loss"] == read_json(whole / "model/summary.json")["valid_loss"]
 
 
 def test_short_of_memory_it_goes_on_from_its_checkpoint_with_what_it_was_told(tmp_path):

@@ -79,6 +79,9 @@ def main(argv: list[str] | None = None) -> int:
         lines = error.args if type(error) is UserError else [error]
         print(f"ostinato {args.stage}: " + "\n".join(map(shown, lines)), file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"ostinato {args.stage}: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -51,8 +51,9 @@ def imports(importer: str, home: Path) -> frozenset[str]:
     for node in ast.walk(ast.parse(source_file(importer, home).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.ImportFrom):
+            package = ".".join([*(importer.split(".")[:-node.level] if node.level else []), *([node.module] if node.module else [])])
+            names |= {package, *(f"{package}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             names.add(node.value)
     ours = {name for name in names - PLUMBING if re.fullmatch(r"ostinato(\.\w+)+", name)}

@@ -16,12 +16,11 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 from ostinato import processes
-from ostinato.files import UserError, read_json
+from ostinato.files import UserError
 from ostinato.sections import Launch
-from ostinato.train.jobs import hold
+from ostinato.train.jobs import hold, is_held, known_of
 
 log = logging.getLogger(__name__)
 #: In CUDA_VISIBLE_DEVICES these end the list.
@@ -66,7 +65,7 @@ def reserved(run: Path, params: Launch) -> Iterator[list[str] | None]:
         return
     runs = run.parent.parent
     with hold(runs / ".gpus.lock"):
-        taken = {gpu for path in runs.glob("*/*/job.json") for gpu in _held(read_json(path))}
+        taken = {gpu for path in runs.glob("*/*/job.json") for gpu in _held(path)}
         free = [gpu for gpu in visible() if gpu not in taken]
         if len(free) < params.gpus:
             _say_that_all_wait(params.gpus, ", ".join(sorted(taken)))
@@ -79,6 +78,9 @@ def _say_that_all_wait(count: int, taken: str) -> None:
     log.info("waiting for %d GPU%s; other runs have %s", count, "s" * (count > 1), taken)
 
 
-def _held(job: dict[str, Any]) -> list[str]:
-    """The GPUs of a job that is still at work on this machine."""
-    return job["gpus"] if "gpus" in job and processes.is_here(job["process"]) and processes.lives(job["process"]) else []
+def _held(path: Path) -> list[str]:
+    """The GPUs of a job, by its `job.json`, that is still at work on this machine: submitit's process, or a training that has outlived it."""
+    job = known_of(path)
+    mark = job.get("process", "")
+    works = mark and processes.is_here(mark) and (processes.lives(mark) or is_held(path.with_name("lock")))
+    return job.get("gpus", []) if works else []

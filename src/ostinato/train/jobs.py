@@ -7,15 +7,17 @@ operator) stays in the queue under its id, whatever tracebacks its processes lef
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -31,6 +33,7 @@ NO_FAULT = {"BOOT_FAIL", "NODE_FAIL", "PREEMPTED", "TIMEOUT"}
 #: submitit's words for a job that reached its time limit once more than `max_timeouts` allows.
 TOO_OFTEN = "timed-out too many times"
 FIRST_PAUSE = 2.0
+SUBMISSION = "submission.json"
 #: How long the lock of a run is waited for, s: a node that is lost holds its locks on a network file system for a minute or two.
 LOCK_SECONDS = 600
 
@@ -117,10 +120,11 @@ class LocalJob:
         return bool(self.mark) and processes.is_here(self.mark) and processes.lives(self.mark)
 
     def cancel(self) -> None:
-        """Interrupt submitit's process, which ends those of the training."""
-        alive = not self.submitted.done() if self.submitted else self._lives()
-        if alive:
+        """Interrupt submitit's process, which ends those of the training; where it is gone, kill the training, whose checkpoint is whole at any time."""
+        if not self.submitted.done() if self.submitted else self._lives():
             os.kill(int(self.id), signal.SIGINT)
+        elif is_held(self.lock) and (holder := self.lock.read_text(encoding="utf-8").split())[1:] == [socket.gethostname()]:
+            os.kill(int(holder[0]), signal.SIGKILL)
 
     def runs(self) -> bool:
         return not self.ended()
@@ -202,23 +206,24 @@ def _ask(*words: str) -> subprocess.CompletedProcess[str]:
 def submit(work: Sequence[Any], folders: Sequence[Path], name: str, params: Launch, queue: Queue, gpus: Sequence[str] = ()) -> list[Job]:
     """Submit callables, several on Slurm as one job array of which `at_once` run at a time; `job.json` in each one's folder says which job it became.
 
+    A launcher that is killed before it could write that leaves `submission.json`, by which `attach` finds the job.
+
     Args:
-        name: of the job, as no other work is named: a job that a launcher submitted and could not note, because it was killed, is found by it.
+        name: of the job; a token makes it one of its kind.
         gpus: those of this machine that a local job may use, in CUDA's words.
 
     Raises:
         UserError: the cluster refuses.
     """
-    logs = folders[0] / "jobs"
-    found = _unnoted(name, folders) if params.cluster == "slurm" else []
-    if len(found) == len(work):
-        log.warning("%s: job %s is there already, of a launcher that was killed", name, found[0])
-        for folder, job_id in zip(folders, found):
-            _note(folder, params, job_id, logs)
-        return [SlurmJob(job_id, logs, queue) for job_id in found]
+    name = f"{name}-{secrets.token_hex(4)}"
+    logs = folders[0] / "jobs" if len(folders) == 1 else folders[0].parents[1] / "jobs" / name  # of an array, where no run of it takes them along
+    for number, folder in enumerate(folders):
+        task = {"task": number} if len(folders) > 1 else {}
+        write_json(folder / SUBMISSION, {"cluster": params.cluster, "name": name, "logs": os.path.relpath(logs, folder), **task})
     submitted = _submit(work, logs, name, params, gpus)
     for folder, job in zip(folders, submitted):
-        _note(folder, params, job.job_id, logs, gpus)
+        here = {"process": processes.mark(int(job.job_id)), "gpus": list(gpus)} if params.cluster == "local" else {}
+        _note(folder, job.job_id, here)
     return [LocalJob(job.job_id, logs, folder / "lock", job) if params.cluster == "local" else SlurmJob(job.job_id, logs, queue) for folder, job in zip(folders, submitted)]
 
 
@@ -236,18 +241,32 @@ def _submit(work: Sequence[Any], logs: Path, name: str, params: Launch, gpus: Se
         raise UserError(f"{name}: sbatch refuses: {str(error).strip().splitlines()[-1]} (train.launch is laid down in cluster/slurm/submitit.yaml)") from error
 
 
-def _note(folder: Path, params: Launch, job_id: str, logs: Path, gpus: Sequence[str] = ()) -> None:
+def _note(folder: Path, job_id: str, here: Mapping[str, Any]) -> None:
     """Write `job.json`: which job works on a run; of one on this machine its process, and the GPUs that are its."""
-    here = {"process": processes.mark(int(job_id)), "gpus": list(gpus)} if params.cluster == "local" else {}
-    write_json(folder / "job.json", {"cluster": params.cluster, "id": job_id, "logs": os.path.relpath(logs, folder), "submitted": round(time.time(), 1), **here})
+    asked = known_of(folder / SUBMISSION)
+    write_json(folder / "job.json", {"cluster": asked["cluster"], "id": job_id, "logs": asked["logs"], "submitted": round(time.time(), 1), **here})
+    (folder / SUBMISSION).unlink()
 
 
-def _unnoted(name: str, folders: Sequence[Path]) -> list[str]:
-    """The ids of a job of this name that waits or runs, or of the tasks of such an array; but for those that the folders know, which have ended."""
-    known = {read_json(folder / "job.json")["id"] for folder in folders if (folder / "job.json").is_file()}
-    while (found := _states("--me", f"--name={name}")) is None:
-        time.sleep(5)
-    return sorted(found.keys() - known, key=lambda job_id: [int(part) for part in re.findall(r"\d+", job_id)])
+def known_of(path: Path) -> dict[str, Any]:
+    """What a `job.json` or `submission.json` says; nothing where it is missing, or was lost with its contents."""
+    try:
+        return dict(read_json(path)) if path.is_file() else {}
+    except (UserError, TypeError, ValueError) as error:
+        log.warning("%s: of no use, and not believed (%s)", path, error)
+        return {}
+
+
+def _hear_of(folder: Path) -> None:
+    """Note the job of a launcher that was killed, or interrupted, before it could: found by its name, if Slurm has taken it and not yet ended it."""
+    asked = known_of(folder / SUBMISSION)
+    if asked.get("cluster") == "slurm":
+        while (found := _states("--me", f"--name={asked['name']}")) is None:
+            time.sleep(5)
+        mine = [job_id for job_id in found if "task" not in asked or job_id.endswith(f"_{asked['task']}")]
+        if mine:
+            log.warning("%s: job %s was submitted by a launcher that did not live to note it", folder, mine[0])
+            _note(folder, mine[0], {})
 
 
 def resources(params: Launch) -> dict[str, Any]:
@@ -264,19 +283,29 @@ def resources(params: Launch) -> dict[str, Any]:
 
 
 def attach(folder: Path, queue: Queue) -> Job | None:
-    """The job of an earlier launcher, when it still runs or waits; None otherwise."""
-    if not (folder / "job.json").is_file():
-        return None
-    known = read_json(folder / "job.json")
+    """The job of an earlier launcher, when it still runs or waits; None otherwise, and where it was cancelled."""
+    _hear_of(folder)
+    known, job = known_of(folder / "job.json"), None
     logs = folder / known.get("logs", "jobs")
-    if known["cluster"] == "local":
-        found = LocalJob(known["id"], logs, folder / "lock", mark=known.get("process", ""))
-        job: Job | None = None if found.ended() else found
+    if known.get("cluster") == "slurm":
+        job = SlurmJob(known["id"], logs, queue) if not known.get("cancelled") and _is_queued(known["id"]) else None
     else:
-        job = SlurmJob(known["id"], logs, queue) if _is_queued(known["id"]) else None
+        found = LocalJob(known.get("id", "of an unknown number"), logs, folder / "lock", mark=known.get("process", ""))
+        job = None if found.ended() else found
     if job:
         log.info("%s: attached to job %s, which still runs", folder, job.id)
     return job
+
+
+def unheard(folder: Path, queue: Queue) -> Job | None:
+    """The job of a submission that was interrupted before it was noted; Slurm may name it some seconds later."""
+    for _ in range(5):
+        if not (folder / SUBMISSION).is_file():
+            break
+        if job := attach(folder, queue):
+            return job
+        time.sleep(2)
+    return None
 
 
 def _is_queued(job_id: str) -> bool:
@@ -286,16 +315,20 @@ def _is_queued(job_id: str) -> bool:
     return job_id in found
 
 
-def cancel(jobs: Sequence[Job]) -> None:
-    """Cancel jobs; says so when Slurm does not take it."""
-    for job in jobs:
+def cancel(jobs: Mapping[Path, Job]) -> None:
+    """Cancel the jobs of runs, by their folders, and note it there: a job takes a while to end. Says so when Slurm does not take it."""
+    for job in jobs.values():
         if isinstance(job, LocalJob):
             job.cancel()
-    on_slurm = [job.id for job in jobs if isinstance(job, SlurmJob)]
+    on_slurm = {folder: job for folder, job in jobs.items() if isinstance(job, SlurmJob)}
     if on_slurm:
-        said = _ask("scancel", *on_slurm)
+        ids = [job.id for job in on_slurm.values()]
+        said = _ask("scancel", *ids)
         if said.returncode:
-            log.error("scancel %s failed: %s; cancel them by hand", " ".join(on_slurm), said.stderr.strip())
+            log.error("scancel %s failed: %s; cancel them by hand", " ".join(ids), said.stderr.strip())
+            return
+        for folder in on_slurm:
+            write_json(folder / "job.json", known_of(folder / "job.json") | {"cancelled": True})
 
 
 def error_log(job: Job) -> Path:
@@ -312,11 +345,13 @@ def traceback_of(job: Job) -> str | None:
     """The traceback of the process of a job that failed first; None when none left one. A process that was killed leaves none."""
     from submitit.core.utils import pickle_load
 
-    for path in sorted(job.logs.glob(f"{job.id}_*_result.pkl"), key=lambda path: path.stat().st_mtime):
-        outcome, result = pickle_load(path)
-        if outcome == "error":
-            return str(result)
-    return None
+    failures = []
+    for path in job.logs.glob(f"{job.id}_*_result.pkl"):
+        with contextlib.suppress(FileNotFoundError):  # a job that starts again removes what it left
+            outcome, result = pickle_load(path)
+            if outcome == "error":
+                failures.append((path.stat().st_mtime, str(result)))
+    return min(failures)[1] if failures else None
 
 
 def tail_of_trace(trace: str, lines: int = 6) -> str:

@@ -17,6 +17,7 @@ import importlib
 import itertools
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,14 +28,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import UserError, commit, hash_value, read_json, write_json
+from ostinato.files import UserError, commit, read_json, write_json
 from ostinato.machine import machine
 from ostinato.sections import Launch, Loop, Method, Schedule
 from ostinato.train import devices, jobs
 from ostinato.train.delivery import copy_model
 from ostinato.train.determinism import make_deterministic
 from ostinato.train.jobs import Job, Queue, hold
-from ostinato.train.signature import refuse_other_code
+from ostinato.train.signature import refuse_changes
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
@@ -42,6 +43,8 @@ POLL_SECONDS = 0.5
 GRACE_SECONDS = 600
 #: How long a job may go on after one of its processes has failed, s.
 GIVE_UP = 180
+#: A disk with less than this free is full, bytes: what else has happened could not be written.
+FULL = 1 << 20
 #: How long what an ended job wrote may take to be seen from here, s: by Slurm's word for its end, and by none.
 LATE = {"COMPLETED": 120, "FAILED": 5, "": 5}
 #: What `run.json` says of a run.
@@ -64,14 +67,14 @@ class TrainJob:
 
         environment: Any = submitit.JobEnvironment()
         environment.paths.result_pickle.unlink(missing_ok=True)  # what an earlier attempt left says nothing of this one
-        refuse_other_code(self.config)
+        refuse_changes(self.config, inputs=environment.global_rank == 0)
         folder, plan = self.folder, Schedule.of(self.config["plan"])
         torch.set_num_threads(plan.threads)
         notice, values = Notice(), dict(self.config["loop"])
         method = Method.model_validate(values.pop("method")) if "method" in values else None
         if method and method.deterministic:
             make_deterministic()
-        with hold(folder / "lock") if environment.global_rank == 0 else nullcontext(), crew(folder) as us:
+        with crew(folder) as us, hold(folder / "lock") if us.rank == 0 else nullcontext():
             if us.agree((folder / "done.json").is_file()):  # the job of a launcher that believed this one lost
                 return read_json(folder / "done.json") if us.rank == 0 else {}
             task = importlib.import_module(self.config["task"]).build(self.config, us.device)
@@ -180,16 +183,18 @@ def launch(work: Sequence[TrainJob], params: Launch, again: bool = False) -> Non
     Raises:
         UserError: a job failed, after the others came to their end; carries the end of its traceback and the path of its log.
     """
+    _heed_signals()
     runs, queue = list(map(_Run, work)), Queue(params.poll_seconds)
     for run in runs:
         run.job = None if run.done else jobs.attach(run.folder, queue)
-        if again and not run.job:
+        if again and run.job:
+            log.warning("%s: job %s still trains it, and is waited for; it is not trained again", run.folder, run.job.id)
+        elif again:
             _set_aside(run.folder)
     runs = [run for run in runs if not run.over]
     if not runs:
         return
     devices.require(params)
-    _heed_signals()
     try:
         for run in runs:
             write_json(run.folder / "run.json", {key: run.work.config[key] for key in PUBLIC if key in run.work.config})
@@ -201,9 +206,9 @@ def launch(work: Sequence[TrainJob], params: Launch, again: bool = False) -> Non
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not come between
             signal.signal(number, signal.SIG_IGN)
-        running = [run.job for run in runs if run.job]
+        running = {run.folder: job for run in runs if (job := run.job or jobs.unheard(run.folder, queue))}
         jobs.cancel(running)
-        log.warning("cancelled %s", ", ".join(f"job {job.id}" for job in running) or "nothing: no job was submitted yet")
+        log.warning("cancelled %s", ", ".join(f"job {job.id}" for job in running.values()) or "nothing: no job was submitted yet")
         raise
     if failures := [run.failure for run in runs if run.failure]:
         raise UserError(*(line for failure in failures for line in failure.split("\n")))
@@ -233,12 +238,10 @@ def _submit_waiting(runs: Sequence[_Run], params: Launch, queue: Queue) -> None:
         waiting = waiting[: max(0, params.at_once - sum(run.job is not None for run in runs))]
     groups = [[run] for run in waiting] if params.cluster == "local" else [waiting] if waiting else []
     for group in groups:
-        named = [run.name + run.work.config["signature"] for run in group]
-        name = f"ostinato-{group[0].name}-{hash_value(named)[:12]}"
         with devices.reserved(group[0].folder, params) as gpus:
             if gpus is None:
                 return
-            submitted = jobs.submit([run.work for run in group], [run.folder for run in group], name, params, queue, gpus)
+            submitted = jobs.submit([run.work for run in group], [run.folder for run in group], f"ostinato-{group[0].name}", params, queue, gpus)
         for run, job in zip(group, submitted):
             run.begin(job)
 
@@ -255,6 +258,8 @@ def _look_after(run: _Run, params: Launch, queue: Queue, several: bool) -> None:
     elif jobs.traceback_of(run.job):
         queue.hurry()
         _doubt(run)
+    else:
+        run.doubted = None
 
 
 def _await_files(run: _Run, params: Launch) -> None:
@@ -276,7 +281,7 @@ def _doubt(run: _Run) -> None:
         return
     run.doubted = run.doubted or time.monotonic()
     if time.monotonic() - run.doubted >= GIVE_UP:
-        jobs.cancel([run.job])
+        jobs.cancel({run.folder: run.job})
         _fail(run, jobs.tail_of_trace(jobs.traceback_of(run.job) or "") + f"; its other processes went on, and were cancelled after {GIVE_UP} s")
 
 
@@ -301,6 +306,8 @@ def _how_it_died(job: Job, fate: str, params: Launch) -> str:
              "COMPLETED": f"but its done.json is not seen here after {LATE['COMPLETED']} s; expected a folder that all nodes see",
              "TIMEOUT": f"it reached its limit of {params.timeout_min} min more than {params.max_timeouts} times; raise train.launch.timeout_min or max_timeouts"}
     path = jobs.error_log(job)
+    if shutil.disk_usage(job.logs).free < FULL:
+        return f"its disk is full ({job.logs}); make room and start again"
     said = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()][-3:] if path.is_file() else []
     reason = f"Slurm says {fate}" + (f": {hints[fate]}" if fate in hints else "") if fate else "the process ended without a result (killed, or out of memory)"
     return "\n  ".join([reason, *said])
@@ -338,5 +345,5 @@ def _print_from(path: Path, position: int, prefix: str) -> int:
 def deliver(folder: Path, out: Path, names: Sequence[str]) -> list[Path]:
     """Copy what a finished run made to where the next rules look for it, with its summary; returns what it wrote."""
     copied = copy_model(folder, out, names)
-    write_json(out / "summary.json", read_json(folder / "done.json") | read_json(folder / "run.json") | {"job": read_json(folder / "job.json")})
+    write_json(out / "summary.json", read_json(folder / "done.json") | read_json(folder / "run.json") | {"job": jobs.known_of(folder / "job.json") or None})
     return [*copied, out / "summary.json"]

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import read_jsonl, read_whole_lines, write_json, write_jsonl
+from ostinato.files import read_jsonl, write_json, write_jsonl
 from ostinato.sections import Loop, Method, Schedule
 from ostinato.train.ahead import Ahead
 from ostinato.train.average import Average
@@ -89,32 +90,54 @@ def _train(task: Task, loop: Loop, plan: Schedule, folder: Path, notice: Callabl
         stopping = told and crew.any(word == "stop")
         if run.step % loop.checkpoint_every == 0 or last or told:
             run.seconds = time.monotonic() - begun
+            events.settle()
             save(run)
         if stopping and not last:
             raise Preempted(f"{folder}: stopped at step {run.step} of {task.steps}")
-    if task.steps == 0:
-        events.write({"step": 0, "split": "valid", "loss": validate(run, events.write)})
+    if not crew.agree(events.validated == task.steps):  # nothing was trained, or the end of the events was lost
+        events.write({"step": task.steps, "split": "valid", "loss": validate(run, events.write)})
     if average:
         average.move_in()
     return _summary(run) if crew.rank == 0 else {}
 
 
 class _Events:
-    """events.jsonl, appended line by line; what lies beyond the checkpoint is dropped on opening."""
+    """events.jsonl, appended line by line; what lies beyond the checkpoint is dropped on opening. `validated`: the last step that was."""
 
     def __init__(self, path: Path, step: int, silent: bool) -> None:
-        self.path, self.silent = path, silent
+        self.path, self.silent, self.validated = path, silent, -1
         if not silent:
             # without a checkpoint the first start stays, and is what `ostinato track` knows the run by; see ostinato.report.runs
-            kept = [event for event in (read_whole_lines(path) if path.is_file() else []) if event.get("step", 0) <= step]
+            kept = [event for event in _written(path) if event.get("step", 0) <= step]
+            self.validated = max((event["step"] for event in kept if event.get("split") == "valid"), default=-1)
             write_jsonl(path, [*kept, {"event": "resume" if step else "start", "step": step, **whereabouts()}])
 
     def write(self, event: dict[str, Any]) -> None:
+        """Append an event, and print it."""
         if self.silent:
             return
+        if event.get("split") == "valid":
+            self.validated = event["step"]
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(event, sort_keys=True) + "\n")
         print(" ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in event.items()), flush=True)
+
+    def settle(self) -> None:
+        """Have the disk take what is written: a checkpoint must not outlast the events before it."""
+        if not self.silent:
+            with self.path.open("rb") as stream:
+                os.fsync(stream.fileno())
+
+
+def _written(path: Path) -> list[dict[str, Any]]:
+    """The events of earlier attempts, up to a line that a crash of the machine has spoilt."""
+    events = []
+    for line in path.read_bytes().splitlines(keepends=True) if path.is_file() else []:
+        try:
+            events.append(json.loads(line if line.endswith(b"\n") else b""))
+        except ValueError:
+            break
+    return events
 
 
 def _summary(run: Run) -> dict[str, Any]:

@@ -26,8 +26,8 @@ from torch import distributed
 
 from ostinato.files import UserError, read_json, write_json
 
-#: How long processes of a job wait for the first of them, s: nodes may start apart, the first one waits for the run's lock, files are seen late.
-MEETING = 900
+#: How long processes of a job wait for the first of them, s: on a cluster nodes may start apart, and files are seen late.
+MEETING, MEETING_HERE = 600, 120
 #: How long a process waits for what another has to say, s: the first one may be writing a large checkpoint.
 LONGEST = 900
 #: Gradients are summed in pieces of this many numbers: one call for each of a thousand small tensors would wait a thousand times.
@@ -159,7 +159,8 @@ def _keep_store(environment: Any, folder: Path) -> Any:
 
 def _find_store(environment: Any, folder: Path) -> Any:
     """The first process's store, for any other. What an earlier attempt left in the folder, or keeps at its port by now, is not taken for it."""
-    end, met = time.monotonic() + MEETING, "nothing there"
+    seconds, met = MEETING if environment.name() == "slurm" else MEETING_HERE, "nothing there"
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         said = read_json(folder / "meeting.json") if (folder / "meeting.json").is_file() else {}
         if said.get("attempt") == _attempt(environment):
@@ -172,7 +173,7 @@ def _find_store(environment: Any, folder: Path) -> Any:
             except RuntimeError as error:
                 met = " ".join(str(error).split())[:160]
         time.sleep(0.2)
-    raise UserError(f"{folder / 'meeting.json'}: process {environment.global_rank} of {environment.num_tasks} did not meet the first one within {MEETING} s ({met}); "
+    raise UserError(f"{folder / 'meeting.json'}: process {environment.global_rank} of {environment.num_tasks} did not meet the first one within {seconds} s ({met}); "
                     "expected a folder that all nodes see, and a network between them")
 
 

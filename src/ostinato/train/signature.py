@@ -18,7 +18,8 @@ UNDECISIVE = {"loop": {"log_every", "checkpoint_every"}, "method": {"micro_batch
 
 
 def signed(config: Mapping[str, Any], inputs: Iterable[Path], runs: Path) -> dict[str, Any]:
-    """A job's configuration, with the fingerprint of its code (`code`), its signature and its folder below `runs`, whose name is no part of what it learns.
+    """A job's configuration, with the fingerprint of its code (`code`), the hashes of its inputs by their paths, its signature, and its folder below `runs`, whose name is no
+    part of what it learns.
 
     Args:
         config: what decides what is learnt, as plain JSON, with the module of its `task`, and the run's `name`.
@@ -29,8 +30,9 @@ def signed(config: Mapping[str, Any], inputs: Iterable[Path], runs: Path) -> dic
     decisive["loop"] = _without(config["loop"], UNDECISIVE["loop"])
     if "method" in config["loop"]:
         decisive["loop"]["method"] = _without(config["loop"]["method"], UNDECISIVE["method"])
-    signature = hash_value([decisive, code, [sha256(path) for path in inputs]])[:12]
-    return {**config, "code": code, "signature": signature, "folder": str((runs / config["name"] / signature).resolve())}
+    hashes = {str(path.resolve()): sha256(path) for path in inputs}
+    signature = hash_value([decisive, code, list(hashes.values())])[:12]
+    return {**config, "code": code, "inputs": hashes, "signature": signature, "folder": str((runs / config["name"] / signature).resolve())}
 
 
 def _without(values: Mapping[str, Any], keys: set[str]) -> dict[str, Any]:
@@ -39,11 +41,21 @@ def _without(values: Mapping[str, Any], keys: set[str]) -> dict[str, Any]:
 
 def learning_code(task: str) -> str:
     """The fingerprint of the modules that decide what a task learns."""
-    return fingerprint(task, "ostinato.train.loop")
+    return fingerprint(task, "ostinato.train.loop", "ostinato.train.determinism")
 
 
-def refuse_other_code(config: Mapping[str, Any]) -> None:
-    """Raise UserError in a job when its code is no longer that of its signature: it waited or was requeued while somebody worked on it."""
+def refuse_changes(config: Mapping[str, Any], inputs: bool = True) -> None:
+    """Raise UserError in a job when its code or its inputs are no longer those of its signature: it waited or was requeued while somebody worked on them.
+
+    `inputs`: whether to hash these, which of several processes one has to do.
+    """
     if (found := learning_code(config["task"])) != config["code"]:
-        raise UserError(f"{config['name']}: the code of {config['task']} and what it imports has changed since this run was submitted ({config['code'][:12]}, now "
-                        f"{found[:12]}); start it again: it will be a run of its own, and this one's checkpoint is kept for the old code")
+        _refuse(config, f"the code of {config['task']} and what it imports", config["code"], found)
+    for path, known in config["inputs"].items() if inputs else ():
+        if (found := sha256(path) if Path(path).exists() else "gone") != known:
+            _refuse(config, path, known, found)
+
+
+def _refuse(config: Mapping[str, Any], what: str, known: str, found: str) -> None:
+    raise UserError(f"{config['name']}: {what} has changed since this run was submitted (from {known[:12]} to {found[:12]}); start it again: it will be a run of its own, "
+                    "and this one's checkpoint is kept for what was")
