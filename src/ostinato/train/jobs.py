@@ -297,12 +297,10 @@ def attach(folder: Path, queue: Queue) -> Job | None:
     return job
 
 
-def unheard(folder: Path, queue: Queue) -> Job | None:
-    """The job of a submission that was interrupted before it was noted; Slurm may name it some seconds later."""
+def attach_in_time(folder: Path, queue: Queue) -> Job | None:
+    """As `attach`, with patience for a submission that was interrupted before it was noted: Slurm may name its job some seconds later."""
     for _ in range(5):
-        if not (folder / SUBMISSION).is_file():
-            break
-        if job := attach(folder, queue):
+        if (job := attach(folder, queue)) or not (folder / SUBMISSION).is_file():
             return job
         time.sleep(2)
     return None

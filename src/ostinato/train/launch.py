@@ -185,19 +185,11 @@ def launch(work: Sequence[TrainJob], params: Launch, again: bool = False) -> Non
     """
     _heed_signals()
     runs, queue = list(map(_Run, work)), Queue(params.poll_seconds)
-    for run in runs:
-        run.job = None if run.done else jobs.attach(run.folder, queue)
-        if again and run.job:
-            log.warning("%s: job %s still trains it, and is waited for; it is not trained again", run.folder, run.job.id)
-        elif again:
-            _set_aside(run.folder)
-    runs = [run for run in runs if not run.over]
-    if not runs:
-        return
-    devices.require(params)
     try:
         for run in runs:
-            write_json(run.folder / "run.json", {key: run.work.config[key] for key in PUBLIC if key in run.work.config})
+            _find(run, queue, again)
+        if any(not run.over for run in runs):
+            devices.require(params)
         while any(not run.over for run in runs):
             _submit_waiting(runs, params, queue)
             for run in runs:
@@ -206,12 +198,23 @@ def launch(work: Sequence[TrainJob], params: Launch, again: bool = False) -> Non
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not come between
             signal.signal(number, signal.SIG_IGN)
-        running = {run.folder: job for run in runs if (job := run.job or jobs.unheard(run.folder, queue))}
+        running = {run.folder: job for run in runs if not run.over and (job := run.job or jobs.attach_in_time(run.folder, queue))}
         jobs.cancel(running)
         log.warning("cancelled %s", ", ".join(f"job {job.id}" for job in running.values()) or "nothing: no job was submitted yet")
         raise
     if failures := [run.failure for run in runs if run.failure]:
         raise UserError(*(line for failure in failures for line in failure.split("\n")))
+
+
+def _find(run: _Run, queue: Queue, again: bool) -> None:
+    """The run's job, if it has one that still runs; `run.json` for a run that is yet to come to its end."""
+    run.job = None if run.done else jobs.attach(run.folder, queue)
+    if again and run.job:
+        log.warning("%s: job %s still trains it, and is waited for; it is not trained again", run.folder, run.job.id)
+    elif again:
+        _set_aside(run.folder)
+    if not run.over:
+        write_json(run.folder / "run.json", {key: run.work.config[key] for key in PUBLIC if key in run.work.config})
 
 
 def _set_aside(folder: Path) -> None:
