@@ -294,23 +294,24 @@ def _conclude(run: _Run, params: Launch) -> None:
     if not run.done:
         trace = jobs.traceback_of(run.job) or ""
         if jobs.TOO_OFTEN in trace:
-            _fail(run, _how_it_died(run.job, "TIMEOUT", params))
+            _fail(run, _how_it_died(run, "TIMEOUT", params))
         elif run.fate in jobs.NO_FAULT and run.attempts <= params.max_timeouts:
             log.warning("%s: Slurm ended job %s (%s) and did not requeue it; submitting another, which goes on from the checkpoint", run.folder, run.job.id, run.fate)
         elif trace:
             _fail(run, jobs.tail_of_trace(trace))
         else:
-            _fail(run, _how_it_died(run.job, run.fate, params))
+            _fail(run, _how_it_died(run, run.fate, params))
     run.job = None
 
 
-def _how_it_died(job: Job, fate: str, params: Launch) -> str:
+def _how_it_died(run: _Run, fate: str, params: Launch) -> str:
+    assert run.job
     hints = {"OUT_OF_MEMORY": f"out of memory, {params.mem_gb} GB asked; raise train.launch.mem_gb", "CANCELLED": "somebody cancelled it",
              "COMPLETED": f"but its done.json is not seen here after {LATE['COMPLETED']} s; expected a folder that all nodes see",
              "TIMEOUT": f"it reached its limit of {params.timeout_min} min more than {params.max_timeouts} times; raise train.launch.timeout_min or max_timeouts"}
-    path = jobs.error_log(job)
-    if shutil.disk_usage(job.logs).free < FULL:
-        return f"its disk is full ({job.logs}); make room and start again"
+    path = jobs.error_log(run.job)
+    if shutil.disk_usage(run.folder).free < FULL:
+        return f"its disk is full ({run.folder}); make room and start again"
     said = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()][-3:] if path.is_file() else []
     reason = f"Slurm says {fate}" + (f": {hints[fate]}" if fate in hints else "") if fate else "the process ended without a result (killed, or out of memory)"
     return "\n  ".join([reason, *said])
