@@ -395,3 +395,8 @@ def test_a_rule_that_is_forced_by_its_name_trains_anew_and_one_forced_by_a_file_
     for words, asked in ((("-R", "base"), "--again"), (("--force", "results/models/base/state_dict.bin"), "--no-again")):
         said = snakemake(project, "-n", "-p", *words).stdout
         assert re.findall(r"ostinato train --name base .*? (--\S*again)", said) == [asked] and "--name tune-0" not in said.partition("--again")[0]
+
+
+def test_gpus_that_are_not_there_are_missed_before_any_work(project):
+    said = run(project, "snakemake", "--profile", "cluster/local", "--config", 'train={"launch": {"gpus": 1}}', CUDA_VISIBLE_DEVICES="").stdout
+    assert "ostinato: train.launch.gpus: 1 asked for each run, this machine has 0" in said and not re.search(r"^Job \d", said, re.MULTILINE) and "Traceback" not in said

@@ -20,6 +20,7 @@ from ostinato.params_midi import Studied
 from ostinato.report.remake import LAST_RUN
 from ostinato.scratch import tidy
 from ostinato.sources import modules, source_file
+from ostinato.train import devices
 from ostinato.train.sweep import plans
 
 #: Snakemake takes {} in a name for a wildcard and <> for a variable, and knows no way to say otherwise; it wants UTF-8, and warns of line ends, of blanks
@@ -168,10 +169,20 @@ def missing_bytes(folder: str, needed: int) -> int:
 
 # What the user can mend is one line. sys.exit, because Snakemake prints a WorkflowError in five, traceback and all.
 def refuse_training_here() -> None:
-    """End when stages would run on Slurm and training on this machine, which is then a login node."""
+    """End when stages would run on Slurm and training on this machine, which is then a login node; or when training here asks for GPUs that are not there."""
     if workflow.executor_plugin.name == "slurm" and PARAMS.train.launch.cluster == "local":
         sys.exit("ostinato: train.launch.cluster is local, so training would run on this machine and not on Slurm. A --configfile takes the place of "
                  "the profile's own: name both, --configfile cluster/slurm/submitit.yaml FILE")
+    try:
+        if trains():
+            devices.require(PARAMS.train.launch)
+    except UserError as error:
+        sys.exit(f"ostinato: {error}")
+
+
+def trains() -> bool:
+    """Whether this run trains anything."""
+    return any("launch" in job.rule.resources for job in workflow.dag.needrun_jobs())
 
 
 def note_configuration() -> None:
@@ -183,8 +194,7 @@ def note_configuration() -> None:
 
 def watch() -> None:
     """Bring training runs into MLflow while they train, in a process that ends with this one; what it misses, rule `track` brings."""
-    trains = any("launch" in job.rule.resources for job in workflow.dag.needrun_jobs())
-    if trains and PARAMS.track.live_seconds:
+    if trains() and PARAMS.track.live_seconds:
         os.makedirs("results/logs", exist_ok=True)
         words = [sys.executable, "-m", "ostinato.cli", "watch", "--params", as_json(PARAMS.track), "--runs", "results/runs", "--while", str(os.getpid())]
         with open("results/logs/watch.log", "a") as log:

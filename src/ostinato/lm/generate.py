@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     refuse_rate(args.out, generator.codec.sample_rate)
     about = {"prompt": request["batch"][request["row"]], "seconds": request["seconds"], "model": str(args.model), **generator.machine}
     if args.like and (differs := difference(request["machine"], generator.machine)):
-        print(f"the demo was made elsewhere ({differs}): this clip cannot be the same bit for bit", flush=True)
+        print(f"the demo was made elsewhere ({differs}): this clip need not be the same bit for bit", flush=True)
     if args.stream:
         write_stream(args.out, generator, request, how)
     else:

@@ -213,7 +213,9 @@ def _find(run: _Run, queue: Queue, again: bool) -> None:
         log.warning("%s: job %s still trains it, and is waited for; it is not trained again", run.folder, run.job.id)
     elif again:
         _set_aside(run.folder)
-    if not run.over:
+    if run.over:
+        log.info("%s: trained already, and delivered as it is; its log is in there", os.path.relpath(run.folder))
+    else:
         write_json(run.folder / "run.json", {key: run.work.config[key] for key in PUBLIC if key in run.work.config})
 
 
