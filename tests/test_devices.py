@@ -21,7 +21,8 @@ import json, os, sys, time
 from pathlib import Path
 from ostinato.files import write_json
 from ostinato.params import Launch
-from ostinato.train.launch import TrainJob, launch
+from ostinato.train.launch import launch
+from ostinato.train.work import TrainJob
 
 class Looks(TrainJob):
     def __call__(self):

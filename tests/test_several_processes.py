@@ -18,9 +18,9 @@ import pytest
 from training import LOOP, PLAN, assert_same_end, command, make_codes, run_folder, start, wait_for_step
 
 from ostinato.files import UserError, read_json, read_jsonl, write_json
-from ostinato.train import jobs, launch
-from ostinato.train.jobs import SlurmJob, hold
-from ostinato.train.launch import TrainJob
+from ostinato.train import jobs, launch, squeue
+from ostinato.train.locks import hold, is_held
+from ostinato.train.work import TrainJob
 
 SCHEDULE = PLAN.model_copy(update={"steps": 40, "batch_size": 4})
 
@@ -132,8 +132,8 @@ class Cluster:
 
     def __init__(self, monkeypatch, states: Sequence[str], fate: str = "FAILED") -> None:
         self.states, self.fate, self.cancelled = list(states), fate, False
-        monkeypatch.setattr(jobs, "_ask", self.ask)
-        monkeypatch.setattr(jobs, "FIRST_PAUSE", 0.05)
+        monkeypatch.setattr(squeue, "ask", self.ask)
+        monkeypatch.setattr(squeue, "FIRST_PAUSE", 0.05)
 
     def ask(self, *words: str) -> subprocess.CompletedProcess:
         if words[0] == "scancel":
@@ -183,11 +183,11 @@ def test_what_a_finished_job_wrote_may_be_seen_late(tmp_path, monkeypatch):
 
 def test_a_job_that_a_launcher_did_not_live_to_note_is_found_by_its_name(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(jobs, "_ask", lambda *words: asked.append(words) or subprocess.CompletedProcess(words, 0, "12_1|PENDING\n12_0|RUNNING\n", ""))
+    monkeypatch.setattr(squeue, "ask", lambda *words: asked.append(words) or subprocess.CompletedProcess(words, 0, "12_1|PENDING\n12_0|RUNNING\n", ""))
     for task, folder in enumerate(folders := [tmp_path / name for name in "ab"]):
         write_json(folder / "job.json", {"cluster": "slurm", "id": "9"})  # an earlier one
         write_json(folder / "submission.json", {"cluster": "slurm", "name": "ostinato-a-0123", "logs": "../jobs", "task": task})
-    assert [jobs.attach(folder, jobs.Queue(1)).id for folder in reversed(folders)] == ["12_1", "12_0"]
+    assert [jobs.attach(folder, squeue.Queue(1)).id for folder in reversed(folders)] == ["12_1", "12_0"]
     assert [read_json(folder / "job.json")["id"] for folder in folders] == ["12_0", "12_1"] and "--name=ostinato-a-0123" in asked[0]
     assert not any((folder / "submission.json").exists() for folder in folders)
 
@@ -195,10 +195,10 @@ def test_a_job_that_a_launcher_did_not_live_to_note_is_found_by_its_name(tmp_pat
 def test_a_job_that_was_cancelled_is_not_waited_for_by_the_next_launcher(tmp_path, monkeypatch):
     cluster = Cluster(monkeypatch, ["COMPLETING"])
     write_json(tmp_path / "job.json", {"cluster": "slurm", "id": "7", "logs": "jobs"})
-    job = jobs.attach(tmp_path, jobs.Queue(1))
+    job = jobs.attach(tmp_path, squeue.Queue(1))
     assert job.id == "7"
     jobs.cancel({tmp_path: job})
-    assert cluster.cancelled and jobs.attach(tmp_path, jobs.Queue(1)) is None
+    assert cluster.cancelled and jobs.attach(tmp_path, squeue.Queue(1)) is None
 
 
 def test_an_interruption_while_sbatch_is_at_work_leaves_no_job_behind(tmp_path, monkeypatch):
@@ -225,7 +225,7 @@ def test_training_that_outlives_submitit_is_found_and_can_be_stopped(codes, tmp_
     process.terminate()
     assert process.wait(60) == 130
     deadline = time.monotonic() + 20
-    while jobs.is_held(run_folder(tmp_path) / "lock"):  # which goes with the process
+    while is_held(run_folder(tmp_path) / "lock"):  # which goes with the process
         assert time.monotonic() < deadline, "it trains on"
         time.sleep(0.1)
 

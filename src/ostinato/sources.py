@@ -20,7 +20,7 @@ HOME = Path(__file__).resolve().parents[1]
 #: Modules that pass values and files on but do not decide what is computed: a new option of the command line must not retrain a model.
 PLUMBING = {"ostinato.caches", "ostinato.cli", "ostinato.compiling", "ostinato.files", "ostinato.machine", "ostinato.options", "ostinato.params", "ostinato.params_demos",
             "ostinato.params_ears", "ostinato.params_midi", "ostinato.processes", "ostinato.scratch", "ostinato.sections", "ostinato.sources", "ostinato.train.devices",
-            "ostinato.train.host", "ostinato.train.jobs", "ostinato.train.memory", "ostinato.train.plan", "ostinato.train.usage"}
+            "ostinato.train.host", "ostinato.train.jobs", "ostinato.train.locks", "ostinato.train.memory", "ostinato.train.plan", "ostinato.train.squeue", "ostinato.train.usage"}
 
 
 def modules(first: Iterable[str], home: Path = HOME) -> list[str]:

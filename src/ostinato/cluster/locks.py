@@ -1,4 +1,4 @@
-"""Whether a lock that one machine holds on a file of `results` is refused to another: what keeps two jobs from writing one run (train.jobs.hold).
+"""Whether a lock that one machine holds on a file of `results` is refused to another: what keeps two jobs from writing one run (train.locks.hold).
 
 On Linux, flock goes across NFS where the lock service runs, and across Lustre where it is mounted with `flock`; with `localflock`, or `nolock`, each machine has locks
 of its own, and elsewhere it fails. A lock service that is away lets who asks wait for ever, even who asked not to wait: on both sides time is limited.

@@ -22,7 +22,7 @@ from ostinato.cluster.demands import Demand
 from ostinato.cluster.finding import Finding, fail, ok, warn
 from ostinato.cluster.slurm import ask
 from ostinato.files import UserError, sha256
-from ostinato.train.jobs import ENDED
+from ostinato.train.squeue import ENDED
 
 POLL_SECONDS, ASK_SECONDS = 0.5, 5.0
 #: A file that takes longer to arrive is worth a word; clocks that differ by more make Snakemake take new files for old ones. s.

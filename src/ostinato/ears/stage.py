@@ -11,8 +11,9 @@ from ostinato.files import atomic, read_json, write_sidecar
 from ostinato.listen.labels import SPECTRA
 from ostinato.machine import trained_on
 from ostinato.params import Launch, Loop, Plan, part
-from ostinato.train.launch import TrainJob, deliver, launch
+from ostinato.train.launch import deliver, launch
 from ostinato.train.signature import signed
+from ostinato.train.work import TrainJob
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,8 @@ from ostinato.lm.shape import Shape
 
 LM_FILE = "state_dict.bin"
 CODEC_FILE = "compression_state_dict.bin"
+#: Adapters alone, in a folder beside the model they are merged into; only models trained with `lora` have them.
+ADAPTER = "adapter"
 #: Of what T5 says of texts so much is kept, the latest, bytes of the host's memory: 5,000 texts of 16 words by T5-base.
 KEPT_TEXTS = 2**28
 #: The published sizes (Copet et al., 2023): width, layers, heads.

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ostinato.files import atomic
-
-#: Adapters alone, beside the model they are merged into; only models trained with `lora` have them.
-ADAPTER = "adapter"
+from ostinato.lm.pretrained import ADAPTER
 
 
 def copy_model(source: Path, out: Path, names: Sequence[str]) -> list[Path]:

@@ -20,7 +20,8 @@ from pathlib import Path
 from ostinato import processes
 from ostinato.files import UserError
 from ostinato.sections import Launch
-from ostinato.train.jobs import hold, is_held, known_of
+from ostinato.train.jobs import known_of
+from ostinato.train.locks import hold, is_held
 
 log = logging.getLogger(__name__)
 #: In CUDA_VISIBLE_DEVICES these end the list.

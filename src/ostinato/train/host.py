@@ -5,7 +5,7 @@ A process has four moments at which its memory peaks:
 - loading: the weights in 32 bits. A file that holds them so is mapped and not copied, but for what is put together of several tensors; of another, such as the 16-bit
   files of published models, copies are made. Where frozen weights are computed with in bf16, those are copies beside it;
 - training: on a GPU nothing of the model is here; on the CPU the whole step is (train.memory);
-- going on from a checkpoint, which is mapped too: what is trained, the optimiser's moments and the moving average;
+- going on from a checkpoint, which is mapped for a GPU, and read for the CPU: what is trained, the optimiser's moments and the moving average;
 - saving, which one process does: with adapters, the base, loaded again, into which they are merged, and copies of what is put together for the file. On a GPU a
   tensor at a time passes through, in this as in checkpoints.
 
@@ -90,7 +90,7 @@ def of(planned: Run, launch: Launch) -> Host:
     weights, (read, written) = 4 * _count(subject), _copies(subject)
     whole = Moment(weights + written, found.encoder) if found.frozen or not on_gpu else Moment(0)
     moments = {"loading": _loading(subject, found, read), "training": Moment(here), "saving": whole,
-               "resuming": Moment(0, checkpoint) if on_gpu else Moment(here, found.trained)}  # on the CPU the moments stay where they are mapped
+               "resuming": Moment(0, checkpoint) if on_gpu else Moment(here + found.trained)}  # on the CPU what was trained is read, and copied
     processes = launch.tasks_per_node
     those = {name: 1 if name == "saving" else processes for name in moments}  # one saves for all
     return Host({name: Moment(processes * always + those[name] * one.held, processes * CUDA * on_gpu + those[name] * one.mapped)

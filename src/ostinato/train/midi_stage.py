@@ -15,8 +15,9 @@ from ostinato.machine import trained_on
 from ostinato.params import part
 from ostinato.params_midi import Augmentation, Gpt, Studied
 from ostinato.sections import Launch, Schedule
-from ostinato.train.launch import TrainJob, deliver, each_run, launch
+from ostinato.train.launch import deliver, each_run, launch
 from ostinato.train.signature import signed
+from ostinato.train.work import TrainJob
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

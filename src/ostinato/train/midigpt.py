@@ -16,6 +16,7 @@ from ostinato.dataset.tokens import Tokenizer
 from ostinato.files import UserError
 from ostinato.lm import adapters
 from ostinato.lm.midi_model import build_midi, load_midi, save_midi
+from ostinato.lm.pretrained import ADAPTER
 from ostinato.params_midi import Augmentation, Gpt
 from ostinato.sections import Loop, Method, Schedule
 from ostinato.train.pieces import PiecesDataset
@@ -84,10 +85,10 @@ class MidiTask:
     def save(self, folder: Path) -> None:
         """Write the trained model into `folder`; adapters also alone, into `adapter`."""
         if self.method.lora:
-            adapters.save(folder / "adapter", self.model, adapters.fingerprint(self.init))
+            adapters.save(folder / ADAPTER, self.model, adapters.fingerprint(self.init))
             del self.model
             self.model = load_midi(self.init)
-            adapters.load(folder / "adapter", self.model, self.init)
+            adapters.load(folder / ADAPTER, self.model, self.init)
         save_midi(folder, self.model)
 
 

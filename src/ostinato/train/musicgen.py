@@ -20,6 +20,7 @@ from ostinato.lm import adapters
 from ostinato.lm import model as lm_model
 from ostinato.lm.codec import load_codec
 from ostinato.lm.delays import inputs_and_targets
+from ostinato.lm.pretrained import ADAPTER
 from ostinato.lm.text import describe
 from ostinato.params import Model, Plan, Training
 from ostinato.train import memory
@@ -99,12 +100,12 @@ class MusicGenTask:
     def save(self, folder: Path) -> None:
         """Write the trained model into `folder`, in audiocraft's layout; adapters also alone, into `adapter`."""
         if self.method.lora:
-            adapters.save(folder / "adapter", self.model, adapters.fingerprint(self.init))
+            adapters.save(folder / ADAPTER, self.model, adapters.fingerprint(self.init))
         if self.method.lora or self.adopted:
             del self.model  # first: memory need not hold two
             self.model = lm_model.load_lm(self.init)  # frozen weights may have been rounded: they are kept as they were
         if self.method.lora:
-            adapters.load(folder / "adapter", self.model, self.init)
+            adapters.load(folder / ADAPTER, self.model, self.init)
         lm_model.save_lm(folder, self.model)
 
 

@@ -15,9 +15,10 @@ from ostinato.files import atomic, read_json, write_sidecar
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, locate
 from ostinato.machine import trained_on
 from ostinato.params import Launch, Model, Plan, Training, part, section
-from ostinato.train.launch import TrainJob, deliver, each_run, launch
+from ostinato.train.launch import deliver, each_run, launch
 from ostinato.train.plan import refuse_before_queueing
 from ostinato.train.signature import signed
+from ostinato.train.work import TrainJob
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
