@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,21 @@ FIRST = ("test_slurm.py", "test_pipeline.py")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files in the order of FIRST, then all others."""
     items.sort(key=lambda item: (*FIRST, item.path.name).index(item.path.name))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Any:
+    """What a process that tests tells of a test: names that are no UTF-8, which pytest-xdist cannot pass on, as a table of files has them."""
+    return printable((yield))
+
+
+def printable(told: Any) -> Any:
+    """A text, or all texts of what holds some, without lone surrogates."""
+    if isinstance(told, str):
+        return told.encode("utf-8", "backslashreplace").decode()
+    if isinstance(told, dict):
+        return {printable(key): printable(value) for key, value in told.items()}
+    return type(told)(map(printable, told)) if type(told) in (list, tuple) else told
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
