@@ -1,14 +1,16 @@
-# make demo: from nothing to a page one can listen to. make test: the tests. Both install what they need into .venv first.
+# make demo: from nothing to a page one can listen to. make test: the tests. make check: format, types, the graph's style. All install what they need into .venv first.
 SHELL := /bin/bash
 PYTHON ?= python3
 STAMP := .venv/installed
+CHECKS := .venv/checks-installed
+PYTHON_FILES := src tests benchmarks
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # pip and uv want a cache, too (see src/ostinato/caches.py)
 ifneq ($(shell [ -d "$$HOME" ] && [ -w "$$HOME" ] || [ -n "$$XDG_CACHE_HOME" ] && echo yes),yes)
 export XDG_CACHE_HOME := $(CURDIR)/.cache
 endif
 
-.PHONY: demo test install
+.PHONY: demo test check format install
 
 demo: $(STAMP)
 	snakemake --profile cluster/local
@@ -19,6 +21,21 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+check: $(CHECKS)
+	ruff check $(PYTHON_FILES)
+	ruff format --check $(PYTHON_FILES)
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+	python -c "from ostinato.params import schema; print(schema(), end='')" | diff workflow/schemas/params.schema.json - \
+		|| { echo "make: the schema is not in step with ostinato.params; write it with: python -m ostinato.params" >&2; exit 1; }
+	mypy
+
+format: $(CHECKS)
+	ruff check --fix $(PYTHON_FILES)
+	ruff format $(PYTHON_FILES)
+	snakefmt Snakefile workflow
+	python -m ostinato.params
 
 install: $(STAMP)
 
@@ -33,4 +50,8 @@ $(STAMP): pyproject.toml requirements/pins.txt requirements/overrides.txt
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@$${PIP_FIND_LINKS:+env UV_FIND_LINKS="$${PIP_FIND_LINKS// /,}"} uv pip install --quiet --compile-bytecode --python .venv/bin/python \
 		--overrides requirements/overrides.txt -r requirements/pins.txt -e '.[test]'
+	@touch $@
+
+$(CHECKS): $(STAMP) requirements/checks.txt
+	@$${PIP_FIND_LINKS:+env UV_FIND_LINKS="$${PIP_FIND_LINKS// /,}"} uv pip install --quiet --python .venv/bin/python -r requirements/checks.txt
 	@touch $@

@@ -33,8 +33,8 @@ from typing import Any
 
 import yaml
 
+from ostinato.cluster import cost, sacct
 from ostinato.files import UserError, sha256
-from ostinato.report import cost, sacct
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -74,6 +74,7 @@ def prepare(folder: Path, songs: int, shards: int, seconds: Sequence[float]) -> 
 
 def edit(path: Path, changes: dict[str, Any]) -> None:
     """Lay values over those of a YAML file, key by key."""
+
     def over(old: Any, new: Any) -> Any:
         if not isinstance(old, dict) or not isinstance(new, dict):
             return new
@@ -101,8 +102,7 @@ def measure(folder: Path, profile: str, modules: Path) -> dict[str, Any]:
     wall, here = time.perf_counter() - started, cpu_here() - used
     benchmarks = sorted((folder / "results/benchmarks").rglob("*.tsv"))
     rules = 3600 * sum(cost.measured(path)["cpu_hours"] or 0 for path in benchmarks)
-    found = {"wall_s": wall, "cpu_s": rules, "all_cpu_s": here, "rules_jobs": len(benchmarks),
-             "to_last_job_s": max(path.stat().st_mtime for path in benchmarks) - begun}
+    found = {"wall_s": wall, "cpu_s": rules, "all_cpu_s": here, "rules_jobs": len(benchmarks), "to_last_job_s": max(path.stat().st_mtime for path in benchmarks) - begun}
     return found if profile == "cluster/local" else found | on_slurm(folder, begun, here)
 
 
@@ -119,12 +119,26 @@ def on_slurm(folder: Path, begun: float, here: float) -> dict[str, Any]:
     told, trouble = sacct.ask(list(jobs))
     if trouble or not jobs or set(told) != set(jobs) or not all(account["end"] for account in told.values()):
         raise UserError(f"sacct does not know when the jobs {', '.join(jobs) or '(none has left a log)'} ended{f': {trouble}' if trouble else ''}")
-    rows = [{"job": number, "what": jobs[number], "submitted_s": account["end"] - account["wall_s"] - (account["wait_s"] or 0) - begun,
-             "wait_s": account["wait_s"], "wall_s": account["wall_s"], "cpu_s": 3600 * account["cpu_hours"], "restarts": account["restarts"]}
-            for number, account in told.items()]
+    rows = [
+        {
+            "job": number,
+            "what": jobs[number],
+            "submitted_s": account["end"] - account["wall_s"] - (account["wait_s"] or 0) - begun,
+            "wait_s": account["wait_s"],
+            "wall_s": account["wall_s"],
+            "cpu_s": 3600 * account["cpu_hours"],
+            "restarts": account["restarts"],
+        }
+        for number, account in told.items()
+    ]
     last = max(account["end"] for account in told.values()) - begun
-    return {"slurm_jobs": len(rows), "to_last_job_s": last, "submit_to_end_s": last - min(row["submitted_s"] for row in rows),
-            "all_cpu_s": here + sum(row["cpu_s"] for row in rows), "jobs": sorted(rows, key=lambda row: int(row["job"].partition("_")[0]))}
+    return {
+        "slurm_jobs": len(rows),
+        "to_last_job_s": last,
+        "submit_to_end_s": last - min(row["submitted_s"] for row in rows),
+        "all_cpu_s": here + sum(row["cpu_s"] for row in rows),
+        "jobs": sorted(rows, key=lambda row: int(row["job"].partition("_")[0])),
+    }
 
 
 def table(found: dict[str, dict[str, Any]], same: dict[str, bool]) -> float:
@@ -132,11 +146,15 @@ def table(found: dict[str, dict[str, Any]], same: dict[str, bool]) -> float:
     local, slurm = (found[profile] for profile in PROFILES)
     print(f"\n{'':<16}{'wall s':>9}{'to last job s':>15}{'CPU s':>9}{'all CPU s':>11}{'rules run':>11}{'Slurm jobs':>12}{'submit to end s':>17}")
     for profile, one in found.items():
-        print(f"{profile:<16}{one['wall_s']:>9.1f}{one['to_last_job_s']:>15.1f}{one['cpu_s']:>9.1f}{one['all_cpu_s']:>11.1f}{one['rules_jobs']:>11}"
-              f"{one.get('slurm_jobs', ''):>12}{one.get('submit_to_end_s', ''):>17}")
+        print(
+            f"{profile:<16}{one['wall_s']:>9.1f}{one['to_last_job_s']:>15.1f}{one['cpu_s']:>9.1f}{one['all_cpu_s']:>11.1f}{one['rules_jobs']:>11}"
+            f"{one.get('slurm_jobs', ''):>12}{one.get('submit_to_end_s', ''):>17}"
+        )
     ratio = slurm["wall_s"] / local["wall_s"]
-    print(f"{'ratio':<16}{ratio:>9.2f}{slurm['to_last_job_s'] / local['to_last_job_s']:>15.2f}{slurm['cpu_s'] / local['cpu_s']:>9.2f}"
-          f"{slurm['all_cpu_s'] / local['all_cpu_s']:>11.2f}   wall: wanted at most {WANTED_RATIO} {'met' if ratio <= WANTED_RATIO else 'MISSED'}")
+    print(
+        f"{'ratio':<16}{ratio:>9.2f}{slurm['to_last_job_s'] / local['to_last_job_s']:>15.2f}{slurm['cpu_s'] / local['cpu_s']:>9.2f}"
+        f"{slurm['all_cpu_s'] / local['all_cpu_s']:>11.2f}   wall: wanted at most {WANTED_RATIO} {'met' if ratio <= WANTED_RATIO else 'MISSED'}"
+    )
     print("same: " + ", ".join(f"{name} {'yes' if equal else 'NO'}" for name, equal in same.items()))
     print(f"\n{'Slurm job':<10}{'submitted at s':>15}{'waited s':>10}{'wall s':>8}{'CPU s':>8}  rules, by the folder of its log")
     for row in slurm["jobs"]:
@@ -147,8 +165,11 @@ def table(found: dict[str, dict[str, Any]], same: dict[str, bool]) -> float:
 def compare(work: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Warm up, render, make the dataset by both ways, print; returns the line of JSON."""
     site = {"max-threads": args.max_threads, "resources": {"mem_mb": args.group_mb}, "slurm-init-seconds-before-status-checks": args.status_checks}
-    print(f"{args.songs} songs of {args.seconds[0]:g}-{args.seconds[1]:g} s in {args.shards} shards, {len(os.sched_getaffinity(0))} cores, "
-          f"load {os.getloadavg()[0]:.1f}; in cluster/slurm/profile.yaml: {site}", flush=True)
+    print(
+        f"{args.songs} songs of {args.seconds[0]:g}-{args.seconds[1]:g} s in {args.shards} shards, {len(os.sched_getaffinity(0))} cores, "
+        f"load {os.getloadavg()[0]:.1f}; in cluster/slurm/profile.yaml: {site}",
+        flush=True,
+    )
     modules = work / "modules"
     snakemake(prepare(work / "small", **SMALL), "cluster/local", "dataset", modules)
     etudes = prepare(work / "etudes", args.songs, args.shards, args.seconds)
@@ -163,8 +184,17 @@ def compare(work: Path, args: argparse.Namespace) -> dict[str, Any]:
     local, slurm = (work / Path(profile).name for profile in PROFILES)
     same = {name: sha256(local / name) == sha256(slurm / name) for name in ARTIFACTS}
     ratio = table(found, same)
-    return {"benchmark": "cluster", "songs": args.songs, "shards": args.shards, "seconds": args.seconds, "site": site,
-            "ratio": ratio, "wanted": WANTED_RATIO, "same": same, **found}
+    return {
+        "benchmark": "cluster",
+        "songs": args.songs,
+        "shards": args.shards,
+        "seconds": args.seconds,
+        "site": site,
+        "ratio": ratio,
+        "wanted": WANTED_RATIO,
+        "same": same,
+        **found,
+    }
 
 
 def rounded(value: Any) -> Any:
@@ -180,13 +210,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--songs", type=int, default=50)
     parser.add_argument("--shards", type=int, default=8)
-    parser.add_argument("--seconds", type=float, nargs=2, metavar=("LOW", "HIGH"), default=[etudes["min_seconds"], etudes["max_seconds"]],
-                        help="shortest and longest song; default: as params.yaml says")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        default=[etudes["min_seconds"], etudes["max_seconds"]],
+        help="shortest and longest song; default: as params.yaml says",
+    )
     parser.add_argument("--max-threads", type=int, default=2, help="of a rule; nodes of cluster/dev have 4 CPUs")
-    parser.add_argument("--group-mb", type=int, default=8000,
-                        help="most that the rules of one job may ask together; nodes of cluster/dev have 8192 MB")
-    parser.add_argument("--status-checks", type=int, default=2,
-                        help="seconds until Snakemake first asks whether a job has ended; 10 longer each time after")
+    parser.add_argument("--group-mb", type=int, default=8000, help="most that the rules of one job may ask together; nodes of cluster/dev have 8192 MB")
+    parser.add_argument("--status-checks", type=int, default=2, help="seconds until Snakemake first asks whether a job has ended; 10 longer each time after")
     parser.add_argument("--folder", type=Path, help="a new folder for the copies, which is kept; default: a temporary one")
     args = parser.parse_args()
     try:

@@ -24,8 +24,7 @@ def main() -> None:
     print(f"{'rule':<12}{'jobs':>5}{'wall s':>9}{'CPU s':>9}{'GiB':>7}")
     for name, (jobs, wall, cpu, memory) in rules.items():
         print(f"{name:<12}{jobs:>5}{wall:>9.1f}{cpu:>9.1f}{memory:>7.2f}")
-    print(json.dumps({name: {"jobs": jobs, "wall_s": round(wall, 1), "cpu_s": round(cpu, 1), "gib": round(memory, 2)}
-                      for name, (jobs, wall, cpu, memory) in rules.items()}))
+    print(json.dumps({name: {"jobs": jobs, "wall_s": round(wall, 1), "cpu_s": round(cpu, 1), "gib": round(memory, 2)} for name, (jobs, wall, cpu, memory) in rules.items()}))
 
 
 def number(text: str) -> float:

@@ -18,7 +18,7 @@ import numpy as np
 
 from ostinato.corpus.labels import Label, chord_entries, labels_of
 from ostinato.files import UserError
-from ostinato.theory import QUALITIES, Chord
+from ostinato.harmony.chords import QUALITIES, Chord
 
 
 def labels(path: Path) -> tuple[list[Label], list[str]]:

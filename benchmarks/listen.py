@@ -37,19 +37,24 @@ import numpy as np
 import soundfile
 import soxr
 
-from ostinato.corpus import arrangement, composition, etudes, rendering
 from ostinato.dataset.cuts import confidence, cut
+from ostinato.etudes import arrangement, composition, rendering
+from ostinato.etudes import songs as etudes
 from ostinato.files import UserError
+from ostinato.harmony.chords import Chord
 from ostinato.judge.intervals import bootstrap
 from ostinato.listen.hear import Heard, hear, hear_file
 from ostinato.params import Params, load
-from ostinato.theory import Chord
 
 PARTS = ("rendered", "real", "codec", "speed", "segments", "odd", "permutation")
 EARS = ("labeller", "judge")
 METRICS = ("root", "majmin", "sevenths", "tetrads", "majmin_inv", "mirex")
-TARGETS = {"rendered": {"root": 93, "majmin": 92, "sevenths": 85}, "chords": {"majmin": 97, "sevenths": 96}, "notes": {"majmin": 93, "sevenths": 85},
-           "segments": {"key": 95, "tempo": 95, "borders F": 80, "cuts on chord": 95, "in bounds": 100}}
+TARGETS = {
+    "rendered": {"root": 93, "majmin": 92, "sevenths": 85},
+    "chords": {"majmin": 97, "sevenths": 96},
+    "notes": {"majmin": 93, "sevenths": 85},
+    "segments": {"key": 95, "tempo": 95, "borders F": 80, "cuts on chord": 95, "in bounds": 100},
+}
 #: Run by the interpreter that has chord-extractor: one line of JSON, (chord, start in s) of each change, for each file.
 CHORDINO = """import json, sys
 from chord_extractor.extractors import Chordino
@@ -187,7 +192,7 @@ class Bench:
         """What is lost, of half of all music there is."""
         wears = {"mp3": data.as_mp3}
         if self.args.codec:
-            from ostinato.lm.codec import load_codec
+            from ostinato.codec.codec import load_codec
 
             wears["codec"] = partial(data.through_codec, codec=load_codec(self.args.codec))
         else:
@@ -212,8 +217,7 @@ class Bench:
         """A four-minute song of 44.1 kHz; the song over and over, as a file of 12 minutes and one of two hours."""
         sound = np.concatenate([clip.samples for clip in data.rendered(self.font(), 6)])[: 240 * data.SAMPLE_RATE]
         song = soxr.resample(sound, data.SAMPLE_RATE, 44100)
-        rows = {f"{ear}, samples, {what}": timed(partial(hear, song, 44100, self.listen, form, ear), 240)
-                for ear in EARS for what, form in (("chords", False), ("whole", True))}
+        rows = {f"{ear}, samples, {what}": timed(partial(hear, song, 44100, self.listen, form, ear), 240) for ear in EARS for what, form in (("chords", False), ("whole", True))}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "song.mp3"
             soundfile.write(path, song, 44100, format="MP3")
@@ -246,14 +250,18 @@ class Bench:
         segments, bounds = self.cuts(heard), self.params.segments
         inside = sorted({time for segment in segments for time in segment if 0.1 < time < asked[-1][1] - 0.1})
         chords = scores(spans(asked, heard.chords))
-        return {"key": 100 * mir_eval.key.weighted_score(truth["key"].replace(":", " "), str(heard.key).replace(":", " ")),
-                "tempo": 100.0 * (abs(heard.tempo / truth["tempo"] - 1) <= 0.04),
-                "bars F": 100 * mir_eval.beat.f_measure(np.array(truth["downbeats"]), heard.downbeats, 0.07),
-                "borders F": 100 * mir_eval.segment.detection(*borders, window=0.5, trim=True)[2],
-                "cuts on chord": share([np.abs(time - changes).min() <= 0.1 for time in inside]),
-                "in bounds": share([bounds.min_seconds - 1e-6 <= end - start <= bounds.max_seconds + 1e-6 for start, end in segments]),
-                "covered": 100 * sum(end - start for start, end in segments) / heard.duration,
-                "instrument": 100.0 * (heard.instrument[0] == truth["instrument"]), "majmin": chords["majmin"], "sevenths": chords["sevenths"]}
+        return {
+            "key": 100 * mir_eval.key.weighted_score(truth["key"].replace(":", " "), str(heard.key).replace(":", " ")),
+            "tempo": 100.0 * (abs(heard.tempo / truth["tempo"] - 1) <= 0.04),
+            "bars F": 100 * mir_eval.beat.f_measure(np.array(truth["downbeats"]), heard.downbeats, 0.07),
+            "borders F": 100 * mir_eval.segment.detection(*borders, window=0.5, trim=True)[2],
+            "cuts on chord": share([np.abs(time - changes).min() <= 0.1 for time in inside]),
+            "in bounds": share([bounds.min_seconds - 1e-6 <= end - start <= bounds.max_seconds + 1e-6 for start, end in segments]),
+            "covered": 100 * sum(end - start for start, end in segments) / heard.duration,
+            "instrument": 100.0 * (heard.instrument[0] == truth["instrument"]),
+            "majmin": chords["majmin"],
+            "sevenths": chords["sevenths"],
+        }
 
     def cuts(self, heard: Heard) -> list[tuple[float, float]]:
         """The segments that the pipeline would write."""
@@ -266,12 +274,16 @@ class Bench:
         called = {}
         for name, sound in data.chordless(self.font()).items():
             clip = data.Clip(name, {}, sound, data.SAMPLE_RATE, [(0.0, len(sound) / data.SAMPLE_RATE, Chord("N", ""))])
-            called[name] = {ear: share([label == "N" for _, label, _ in found], [seconds for _, _, seconds in found])
-                            for ear, found in ((ear, all_spans([clip], self.heard_by(ear, [clip]))) for ear in EARS)}
+            called[name] = {
+                ear: share([label == "N" for _, label, _ in found], [seconds for _, _, seconds in found])
+                for ear, found in ((ear, all_spans([clip], self.heard_by(ear, [clip]))) for ear in EARS)
+            }
         clips = data.rendered(self.font(), max(1, self.args.clips // 2))
         off = {f"{cents:+} cents": [data.detuned(clip, cents) for clip in clips] for cents in (0, 40, -40)}
-        pitch = {name: {f"{ear} {metric}": value for ear in EARS for metric, value in scores(all_spans(worn, self.heard_by(ear, worn))).items()
-                        if metric in ("root", "majmin")} for name, worn in off.items()}
+        pitch = {
+            name: {f"{ear} {metric}": value for ear in EARS for metric, value in scores(all_spans(worn, self.heard_by(ear, worn))).items() if metric in ("root", "majmin")}
+            for name, worn in off.items()
+        }
         return {"called N": table("odd, called N %", called), "off pitch": table("odd, off pitch", pitch)}
 
     def permutation(self) -> dict:

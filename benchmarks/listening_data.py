@@ -20,25 +20,55 @@ import numpy as np
 import soundfile
 import soxr
 
-from ostinato.corpus import effects
-from ostinato.corpus.rendering import SAMPLE_RATE, Part, Player
+from ostinato.etudes import effects
+from ostinato.etudes.rendering import SAMPLE_RATE, Part, Player
 from ostinato.files import UserError
-from ostinato.theory import Chord
+from ostinato.harmony.chords import Chord
 
 Timeline = list[tuple[float, float, Chord]]
 Notes = list[tuple[float, float, int, int]]
 #: As they would stand in C: jazz, ballads, descending basses, chromatic mediants, pop.
-PROGRESSIONS = tuple(line.split() for line in (
-    "D:min7 G:7 C:maj7 A:7", "B:hdim7 E:7 A:min7 A:min6", "C:maj7 C:7 F:maj7 F:min6", "C:maj Db:dim7 D:min7 G:7", "A:min A:minmaj7 A:min7 A:min6",
-    "C:maj G:maj/3 A:min C:maj/5 F:maj C:maj/3 D:min7 G:7", "A:min G:maj F:maj E:maj", "C:maj E:maj A:min F:maj C:maj/5 G:7 C:maj G:maj",
-    "C:maj Ab:maj F:min G:sus4 G:maj", "D:min7 Db:7 C:maj7 Eb:7 Ab:maj7 Db:maj7", "D:min7 G:7 C:maj7 F:maj7 B:hdim7 E:7 A:min A:min7/b7",
-    "C:sus2 A:min7 F:maj7 G:sus4", "C:maj C:aug C:maj6 C:7 F:maj F:min C:maj/5 G:7", "E:7 A:7 D:7 G:7", "C:maj Eb:maj G:maj Bb:maj F:maj",
-    "A:min D:min B:dim E:7/3 A:min F:maj D:min/b3 E:maj", "C:min Bb:maj Ab:maj G:min Ab:maj Eb:maj/3 F:min G:maj"))
+PROGRESSIONS = tuple(
+    line.split()
+    for line in (
+        "D:min7 G:7 C:maj7 A:7",
+        "B:hdim7 E:7 A:min7 A:min6",
+        "C:maj7 C:7 F:maj7 F:min6",
+        "C:maj Db:dim7 D:min7 G:7",
+        "A:min A:minmaj7 A:min7 A:min6",
+        "C:maj G:maj/3 A:min C:maj/5 F:maj C:maj/3 D:min7 G:7",
+        "A:min G:maj F:maj E:maj",
+        "C:maj E:maj A:min F:maj C:maj/5 G:7 C:maj G:maj",
+        "C:maj Ab:maj F:min G:sus4 G:maj",
+        "D:min7 Db:7 C:maj7 Eb:7 Ab:maj7 Db:maj7",
+        "D:min7 G:7 C:maj7 F:maj7 B:hdim7 E:7 A:min A:min7/b7",
+        "C:sus2 A:min7 F:maj7 G:sus4",
+        "C:maj C:aug C:maj6 C:7 F:maj F:min C:maj/5 G:7",
+        "E:7 A:7 D:7 G:7",
+        "C:maj Eb:maj G:maj Bb:maj F:maj",
+        "A:min D:min B:dim E:7/3 A:min F:maj D:min/b3 E:maj",
+        "C:min Bb:maj Ab:maj G:min Ab:maj Eb:maj/3 F:min G:maj",
+    )
+)
 #: General MIDI programs (0-127) by family; "unseen": programs no drill is played with.
 PROGRAMS = {
-    "piano": (0, 2, 3), "electric piano": (4, 5), "clavier": (6, 7), "mallet": (8, 11, 12), "organ": (16, 18, 19), "accordion": (21, 23),
-    "acoustic guitar": (24, 25), "electric guitar": (26, 27, 28), "distorted guitar": (29, 30), "bowed": (40, 42, 48, 49), "plucked": (45, 46, 105),
-    "voice": (52, 53), "brass": (61, 62), "wind": (65, 71, 73), "synth": (81, 88, 89), "unseen": (69, 79, 92, 99, 100, 104, 106, 107, 108)}
+    "piano": (0, 2, 3),
+    "electric piano": (4, 5),
+    "clavier": (6, 7),
+    "mallet": (8, 11, 12),
+    "organ": (16, 18, 19),
+    "accordion": (21, 23),
+    "acoustic guitar": (24, 25),
+    "electric guitar": (26, 27, 28),
+    "distorted guitar": (29, 30),
+    "bowed": (40, 42, 48, 49),
+    "plucked": (45, 46, 105),
+    "voice": (52, 53),
+    "brass": (61, 62),
+    "wind": (65, 71, 73),
+    "synth": (81, 88, 89),
+    "unseen": (69, 79, 92, 99, 100, 104, 106, 107, 108),
+}
 SUSTAINED = ("organ", "accordion", "bowed", "voice", "brass", "wind", "synth")
 #: A quarter of the chords stand over another of their notes, these: others would make them other chords (C:min7/b3 is Eb:maj6).
 INVERTED, BASSES = 0.25, {"maj": (4, 7), "min": (3, 7), "7": (4, 7, 10), "maj7": (4, 7), "min7": (7, 10), "hdim7": (10,), "dim": (3,)}
@@ -94,19 +124,16 @@ def voicing(chord: Chord, rng: np.random.Generator, centre: float, low: int) -> 
 #: What a chord of so many beats plays: (beat, length in beats, MIDI pitch, velocity) of its bass and upper voices.
 PATTERNS: dict[str, Callable[[int, list[int], int], Notes]] = {
     "pad": lambda bass, upper, beats: [(0, beats, pitch, 74) for pitch in [bass, *upper]],
-    "charleston": lambda bass, upper, beats: [(at + late, 0.8, pitch, 78) for at in range(0, beats, 2) for late in (0, 1.5) for pitch in upper]
-    + [(0, beats, bass, 84)],
+    "charleston": lambda bass, upper, beats: [(at + late, 0.8, pitch, 78) for at in range(0, beats, 2) for late in (0, 1.5) for pitch in upper] + [(0, beats, bass, 84)],
     "alberti": lambda bass, upper, beats: [(k / 4, 0.25, _rocking(bass, [p for p in upper if (p - bass) % 12], k), 80) for k in range(4 * beats)],
     "rolled": lambda bass, upper, beats: [(k * 0.12, beats - k * 0.12, pitch, 80) for k, pitch in enumerate([bass, *upper])],
-    "stride": lambda bass, upper, beats: [(at, 0.8, pitch, 74) for at in range(1, beats, 2) for pitch in upper]
-    + [(at, 0.9, bass, 88) for at in range(0, beats, 2)],
-    "pulse": lambda bass, upper, beats: [(k / 2, 0.4, pitch, 82 - 8 * (k % 2)) for k in range(2 * beats) for pitch in upper]
-    + [(k, 0.9, bass, 84) for k in range(beats)],
-    "travis": lambda bass, upper, beats: [(k, 1.5, (bass, upper[0])[k % 2], 84) for k in range(beats)]
-    + [(k + 0.5, 1.5, pitch, 74) for k in range(beats) for pitch in (upper[1:-1] if k % 2 else upper[-1:])],
+    "stride": lambda bass, upper, beats: [(at, 0.8, pitch, 74) for at in range(1, beats, 2) for pitch in upper] + [(at, 0.9, bass, 88) for at in range(0, beats, 2)],
+    "pulse": lambda bass, upper, beats: [(k / 2, 0.4, pitch, 82 - 8 * (k % 2)) for k in range(2 * beats) for pitch in upper] + [(k, 0.9, bass, 84) for k in range(beats)],
+    "travis": lambda bass, upper, beats: (
+        [(k, 1.5, (bass, upper[0])[k % 2], 84) for k in range(beats)] + [(k + 0.5, 1.5, pitch, 74) for k in range(beats) for pitch in (upper[1:-1] if k % 2 else upper[-1:])]
+    ),
     "cascade": lambda bass, upper, beats: [(k / 4, 2.0, ([bass, *upper] + upper[-2::-1])[k % (2 * len(upper))], 78) for k in range(4 * beats)],
-    "offbeat": lambda bass, upper, beats: [(k + 0.5, 0.3, pitch, 80) for k in range(beats) for pitch in upper]
-    + [(k, 0.8, bass, 86) for k in range(beats)],
+    "offbeat": lambda bass, upper, beats: [(k + 0.5, 0.3, pitch, 80) for k in range(beats) for pitch in upper] + [(k, 0.8, bass, 86) for k in range(beats)],
 }
 
 
@@ -248,7 +275,7 @@ def as_mp3(clip: Clip) -> Clip:
 
 
 def through_codec(clip: Clip, codec) -> Clip:
-    """The clip encoded and decoded by a codec that `ostinato.lm.codec.load_codec` gave."""
+    """The clip encoded and decoded by a codec that `ostinato.codec.codec.load_codec` gave."""
     import torch
 
     audio = torch.from_numpy(soxr.resample(clip.samples, clip.rate, codec.sample_rate))[None, None]

@@ -42,32 +42,50 @@ import soundfile
 import torch
 from torch.nn import functional
 
-from ostinato.dataset import codes as codes_stage
+from ostinato.codec import spectral
+from ostinato.codec.audiocraft_compat import import_audiocraft
+from ostinato.codec.codec import save_spectral
+from ostinato.commands import codes as codes_command
 from ostinato.dataset.manifests import audio_meta
 from ostinato.files import write_json, write_jsonl
-from ostinato.lm import layout, spectral
-from ostinato.lm.audiocraft_compat import import_audiocraft
-from ostinato.lm.codec import save_spectral
+from ostinato.generate.sampling import Sampling, generate
+from ostinato.lm import layout
 from ostinato.lm.decoder import Decoder
 from ostinato.lm.export import transformers_model
 from ostinato.lm.model import LanguageModel, save_lm
 from ostinato.lm.pretrained import CODEC_FILE, SIZES, config_like
-from ostinato.lm.sampling import Sampling, generate
 from ostinato.lm.shape import Shape
 from ostinato.lm.t5 import T5Text
 from ostinato.params import Params, load
 from ostinato.train.loop import train
-from ostinato.train.musicgen import MusicGenTask
+from ostinato.train.tasks.musicgen import MusicGenTask
 
 PARTS = ("generation", "training", "loader")
-TARGETS = {"generation: 4 layers of 128": 2.0, "generation: small": 1.4, "EnCodec: audiocraft, audio in": 3.0, "EnCodec: transformers, codes in": 1.0,
-           "demo's codec: transformers, codes in": 1.0}
+TARGETS = {
+    "generation: 4 layers of 128": 2.0,
+    "generation: small": 1.4,
+    "EnCodec: audiocraft, audio in": 3.0,
+    "EnCodec: transformers, codes in": 1.0,
+    "demo's codec: transformers, codes in": 1.0,
+}
 MOST_LOADING = 2.0  # percent
 TINY = Shape(128, 4, 4, 512, 2048, (0, 1, 2, 3))
 PROMPTS = ("piano C, followed by G", "organ G, followed by C")
 #: EnCodec as facebook/encodec_32khz has it.
-ENCODEC = {"target_bandwidths": [2.2], "sampling_rate": 32000, "audio_channels": 1, "num_filters": 64, "upsampling_ratios": [8, 5, 4, 4], "codebook_size": 2048,
-           "codebook_dim": 128, "hidden_size": 128, "num_lstm_layers": 2, "use_causal_conv": False, "use_conv_shortcut": False, "normalize": False}
+ENCODEC = {
+    "target_bandwidths": [2.2],
+    "sampling_rate": 32000,
+    "audio_channels": 1,
+    "num_filters": 64,
+    "upsampling_ratios": [8, 5, 4, 4],
+    "codebook_size": 2048,
+    "codebook_dim": 128,
+    "hidden_size": 128,
+    "num_lstm_layers": 2,
+    "use_causal_conv": False,
+    "use_conv_shortcut": False,
+    "normalize": False,
+}
 
 
 def musicgen(size: str) -> Shape:
@@ -160,13 +178,19 @@ class Bench:
         """LMModel.generate against sampling.generate."""
         found = {}
         small = TINY if self.args.tiny else musicgen("small")
-        for name, shape, frames, batch, repetitions in (("4 layers of 128", TINY, 250, 1, 7), ("4 layers of 128, batch of 2", TINY, 250, 2, 7),
-                                                        ("small", small, 50, 1, 3), ("small, batch of 2", small, 50, 2, 3)):
+        for name, shape, frames, batch, repetitions in (
+            ("4 layers of 128", TINY, 250, 1, 7),
+            ("4 layers of 128, batch of 2", TINY, 250, 2, 7),
+            ("small", small, 50, 1, 3),
+            ("small, batch of 2", small, 50, 2, 3),
+        ):
             torch.manual_seed(1)
             ours, texts, frames = random_lm(shape, self.t5), list(PROMPTS[:batch]), 10 if self.args.tiny else frames
             theirs, how = audiocraft_lm(ours), Sampling(temperature=0, guidance=3.0)
-            cases = {"audiocraft": lambda: theirs.generate(conditions=conditions(texts), max_gen_len=frames, use_sampling=False, cfg_coef=3.0),
-                     "ours": lambda: generate(ours, texts, frames, how)}
+            cases = {
+                "audiocraft": lambda: theirs.generate(conditions=conditions(texts), max_gen_len=frames, use_sampling=False, cfg_coef=3.0),
+                "ours": lambda: generate(ours, texts, frames, how),
+            }
             same = bool(torch.equal(*(case() for case in cases.values())))
             turns = [{side: timed(case) for side, case in cases.items()} for _ in range(self.fewer(repetitions))]
             seconds = {side: [turn[side] for turn in turns] for side in cases}
@@ -182,7 +206,7 @@ class Bench:
             segments = self.args.segments or recordings(folder / "segments", rate, channels, 6, 2 if self.args.tiny else 20)
             codes = folder / "codes" / "shard-00.npy"
             with redirect_stdout(StringIO()):
-                codes_stage.run(argparse.Namespace(codec=codec, segments=segments, out=codes))
+                codes_command.run(argparse.Namespace(codec=codec, segments=segments, out=codes))
             found |= Training(self, folder, codec, segments, codes).rows(name, self.fewer(repetitions))
         return found
 
@@ -196,10 +220,11 @@ class Bench:
         seconds = our_steps(task, folder / "run", self.fewer(10), lambda: held.update(shared_memory()))
         drawing, step = statistics.median(task.drawing[1:]), statistics.median(seconds)
         share = 100 * drawing / step
-        print(f"loader: {1000 * drawing:.2f} ms of a step of {1000 * step:.0f} ms, from {hours:g} h of codes, are {share:.2f} % "
-              f"(<= {MOST_LOADING:g} % {'met' if share <= MOST_LOADING else 'MISSED'}); of /dev/shm: {', '.join(sorted(held)) or 'nothing'}")
-        return {"hours": hours, "drawing_s": round(drawing, 5), "step_s": round(step, 4), "share_percent": round(share, 3), "target": MOST_LOADING,
-                "dev_shm": sorted(held)}
+        print(
+            f"loader: {1000 * drawing:.2f} ms of a step of {1000 * step:.0f} ms, from {hours:g} h of codes, are {share:.2f} % "
+            f"(<= {MOST_LOADING:g} % {'met' if share <= MOST_LOADING else 'MISSED'}); of /dev/shm: {', '.join(sorted(held)) or 'nothing'}"
+        )
+        return {"hours": hours, "drawing_s": round(drawing, 5), "step_s": round(step, 4), "share_percent": round(share, 3), "target": MOST_LOADING, "dev_shm": sorted(held)}
 
     def fewer(self, repetitions: int) -> int:
         """So many repetitions, or two."""
@@ -218,7 +243,7 @@ class Bench:
 
     def task(self, folder: Path, codec: Path, codes: Path) -> Timed:
         """Our training of a MusicGen of the demo's size from random weights, kept in `folder`/init."""
-        from ostinato.lm.codec import load_codec
+        from ostinato.codec.codec import load_codec
 
         model, init = self.params.model, folder / "init"
         loaded = load_codec(codec)
@@ -227,7 +252,9 @@ class Bench:
         torch.manual_seed(1)
         save_lm(init, random_lm(shape, self.t5))
         plan = self.params.train.tune.model_copy(update={"steps": 10**6, "threads": 1} | ({"batch_size": 2, "segment_seconds": 1.0} if self.args.tiny else {}))
-        training = self.params.train.model_copy(update={"codebook_decay": 1.0, "validation_examples": plan.batch_size, "log_every": 10**6, "validate_every": 10**6, "checkpoint_every": 10**6})
+        training = self.params.train.model_copy(
+            update={"codebook_decay": 1.0, "validation_examples": plan.batch_size, "log_every": 10**6, "validate_every": 10**6, "checkpoint_every": 10**6}
+        )
         return Timed(model, training, plan, codec, [codes], str(init), chords=True)
 
 
@@ -284,8 +311,10 @@ class Training:
         self.hugging = transformers_model(lm, audio).requires_grad_(False)
         self.hugging.decoder.train().requires_grad_(True)
         self.hugging.enc_to_dec_proj.requires_grad_(True)
-        self.optimizers = {side: torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=self.plan.lr, betas=(0.9, 0.95))
-                           for side, model in (("codes", self.other), ("hugging", self.hugging))}
+        self.optimizers = {
+            side: torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=self.plan.lr, betas=(0.9, 0.95))
+            for side, model in (("codes", self.other), ("hugging", self.hugging))
+        }
 
     def rows(self, name: str, repetitions: int) -> dict[str, Any]:
         """Take turns."""
@@ -310,8 +339,10 @@ class Training:
         self.task.model.eval()
         with torch.no_grad():
             ours = float(self.task.loss(batch, range(len(batch)))[0])
-            return {"audiocraft": round(abs(float(self.audiocraft_loss(self.other.eval(), batch)) - ours), 7),
-                    "transformers": round(abs(float(self.transformers_loss(batch)) - ours), 7)}
+            return {
+                "audiocraft": round(abs(float(self.audiocraft_loss(self.other.eval(), batch)) - ours), 7),
+                "transformers": round(abs(float(self.transformers_loss(batch)) - ours), 7),
+            }
 
     def stock(self) -> None:
         """audiocraft's solver, from files."""
@@ -369,7 +400,7 @@ def solver(folder: Path, lm: LanguageModel, codec: Path, segments: Path, task: M
     from dora.conf import DoraConfig
     from omegaconf import OmegaConf
 
-    from ostinato.lm.codec import load_codec
+    from ostinato.codec.codec import load_codec
 
     module, loaded = import_audiocraft("audiocraft.solvers.musicgen"), load_codec(codec)
     config = OmegaConf.merge(OmegaConf.create(lm.config), solver_config(manifest(folder / "manifest", segments), loaded, task))
@@ -387,18 +418,46 @@ def solver_config(manifests: Path, codec: Any, task: MusicGenTask) -> dict[str, 
     """What MusicGenSolver reads beyond the model: its defaults, but our batches, learning rate and conditioning dropout, and no EMA."""
     split = {"num_samples": 10**6, "shuffle": True}
     return {
-        "solver": "musicgen", "seed": 1, "autocast": False, "autocast_dtype": "bfloat16", "execute_only": None, "continue_from": None, "benchmark_no_load": False,
-        "sample_rate": codec.sample_rate, "channels": codec.channels, "compression_model_checkpoint": "given", "tokens": {"padding_with_special_token": False},
-        "logging": {"log_updates": 10, "log_tensorboard": False, "log_wandb": False}, "fsdp": {"use": False}, "profiler": {"enabled": False},
-        "deadlock": {"use": False}, "cache": {"path": None, "write": False}, "schedule": {"lr_scheduler": None},
-        "optim": {"epochs": 1, "updates_per_epoch": 1000, "lr": task.plan.lr, "optimizer": "adamw", "max_norm": task.training.clip_norm, "eager_sync": True,
-                  "adam": {"betas": [0.9, 0.95], "weight_decay": task.training.weight_decay, "eps": 1e-8}, "ema": {"use": False}},
+        "solver": "musicgen",
+        "seed": 1,
+        "autocast": False,
+        "autocast_dtype": "bfloat16",
+        "execute_only": None,
+        "continue_from": None,
+        "benchmark_no_load": False,
+        "sample_rate": codec.sample_rate,
+        "channels": codec.channels,
+        "compression_model_checkpoint": "given",
+        "tokens": {"padding_with_special_token": False},
+        "logging": {"log_updates": 10, "log_tensorboard": False, "log_wandb": False},
+        "fsdp": {"use": False},
+        "profiler": {"enabled": False},
+        "deadlock": {"use": False},
+        "cache": {"path": None, "write": False},
+        "schedule": {"lr_scheduler": None},
+        "optim": {
+            "epochs": 1,
+            "updates_per_epoch": 1000,
+            "lr": task.plan.lr,
+            "optimizer": "adamw",
+            "max_norm": task.training.clip_norm,
+            "eager_sync": True,
+            "adam": {"betas": [0.9, 0.95], "weight_decay": task.training.weight_decay, "eps": 1e-8},
+            "ema": {"use": False},
+        },
         "classifier_free_guidance": {"training_dropout": task.params.condition_dropout},
         "generate": {"lm": {"use_sampling": True, "temp": 1.0, "top_k": 250, "top_p": 0.0}},
         "datasource": {"max_sample_rate": 48000, "max_channels": 2, "train": str(manifests), "valid": str(manifests)},
-        "dataset": {"batch_size": task.plan.batch_size, "num_workers": 0, "segment_duration": task.plan.segment_seconds, "min_segment_ratio": 0.8,
-                    "return_info": True, "sample_on_weight": False, "sample_on_duration": False,
-                    **dict.fromkeys(("train", "valid", "evaluate", "generate"), split)},
+        "dataset": {
+            "batch_size": task.plan.batch_size,
+            "num_workers": 0,
+            "segment_duration": task.plan.segment_seconds,
+            "min_segment_ratio": 0.8,
+            "return_info": True,
+            "sample_on_weight": False,
+            "sample_on_duration": False,
+            **dict.fromkeys(("train", "valid", "evaluate", "generate"), split),
+        },
     }
 
 
@@ -440,8 +499,22 @@ def corpus_codes(path: Path, hours: float, codebooks: int, cardinality: int, rat
     array[:] = np.random.default_rng(1).integers(cardinality, size=array.shape, dtype=np.int16)
     array.flush()
     bars = [[2 * bar * rate, 2 * (bar + 1) * rate, [chord]] for bar, chord in enumerate(["C:maj", "F:maj", "G:maj", "C:maj", "A:min", "C:maj"])]
-    write_jsonl(path.with_suffix(".jsonl"), [{"id": str(row), "start": row * frames, "frames": frames, "split": "valid" if row == 0 else "train", "song": str(row),
-                                              "instrument": "piano", "bars": bars, "prompt": PROMPTS[0]} for row in range(count)])
+    write_jsonl(
+        path.with_suffix(".jsonl"),
+        [
+            {
+                "id": str(row),
+                "start": row * frames,
+                "frames": frames,
+                "split": "valid" if row == 0 else "train",
+                "song": str(row),
+                "instrument": "piano",
+                "bars": bars,
+                "prompt": PROMPTS[0],
+            }
+            for row in range(count)
+        ],
+    )
     return path
 
 

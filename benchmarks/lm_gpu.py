@@ -13,7 +13,7 @@ ends. Parts:
 - parity: loss in bfloat16 against 32 bits; share of greedy codes that agree, given the same past, and how many frames two free runs agree; the logits of steps
   that are replayed as a graph against those of plain steps.
 
---tiny runs every part on the CPU at a size that says nothing, to see whether this runs; without a GPU there is no graph, and `advance_static` is called as it is.
+--tiny runs every part on the CPU at a size that says nothing, to see whether this runs; without a GPU there is no graph, and `forward` in static shapes is called as it is.
 Ends with one line of JSON.
 """
 
@@ -29,19 +29,20 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import lm
 import torch
 
+import lm
+from ostinato.codec.audiocraft_compat import import_audiocraft
 from ostinato.files import read_jsonl
-from ostinato.lm.audiocraft_compat import import_audiocraft
+from ostinato.generate.sampling import GraphedStep, Sampling, generate
 from ostinato.lm.delays import inputs_and_targets
 from ostinato.lm.model import LanguageModel
-from ostinato.lm.sampling import GraphedStep, Sampling, generate
 from ostinato.lm.shape import Shape
-from ostinato.params import Lora, Method, Params, load
+from ostinato.params import Params, load
+from ostinato.params.blocks import Lora, Method
 from ostinato.train import memory
-from ostinato.train.musicgen import MusicGenTask, Shown
-from ostinato.train.preparation import prepare
+from ostinato.train.tasks.musicgen import MusicGenTask, Shown
+from ostinato.train.tasks.preparation import prepare
 
 PARTS = ("memory", "training", "decoding", "parity")
 GIB = 2**30
@@ -116,10 +117,20 @@ class Bench:
             peak, reserved = peaks()
             predicted, rate = plan(self.shape(size), method, micro, self.few(batch), self.frames), round(self.few(batch) * self.frames / seconds)
             off = f" ({predicted / peak - 1:+.0%})" if peak else ""
-            print(f"{name:<30} micro-batch {micro:>2}  peak {peak:6.2f} GiB ({reserved:.2f})  < {most} GiB {self.verdict(peak < most)}  "
-                  f"plan {predicted:6.2f}{off}  {rate:>7} tokens/s", flush=True)
-            found[name] = {"micro_batch": micro, "batch": self.few(batch), "peak_gib": peak, "reserved_gib": reserved, "plan_gib": predicted, "tokens_per_s": rate,
-                           "most_gib": most}
+            print(
+                f"{name:<30} micro-batch {micro:>2}  peak {peak:6.2f} GiB ({reserved:.2f})  < {most} GiB {self.verdict(peak < most)}  "
+                f"plan {predicted:6.2f}{off}  {rate:>7} tokens/s",
+                flush=True,
+            )
+            found[name] = {
+                "micro_batch": micro,
+                "batch": self.few(batch),
+                "peak_gib": peak,
+                "reserved_gib": reserved,
+                "plan_gib": predicted,
+                "tokens_per_s": rate,
+                "most_gib": most,
+            }
             tidy()
         if self.device == "cuda":
             torch.cuda.set_per_process_memory_fraction(1.0)
@@ -140,10 +151,18 @@ class Bench:
                     tidy()
             rates = {side: round(self.few(batch) * self.frames / one) for side, one in seconds.items()}
             ratio = {side: rates["ours"] / rate for side, rate in rates.items() if side != "ours"}
-            print(f"training {size}, batch {self.few(batch)}{', checkpointing' if checkpointing else ''}: tokens/s {rates}; {ratio['audio in']:.2f} times "
-                  f"audiocraft's from audio (>= {FASTER:g} {self.verdict(ratio['audio in'] >= FASTER)}), {ratio['codes in']:.2f} from codes", flush=True)
-            found[size] = {"batch": self.few(batch), "checkpointing": checkpointing, "tokens_per_s": rates, "target": FASTER,
-                           "ratio": {side: round(times, 3) for side, times in ratio.items()}}
+            print(
+                f"training {size}, batch {self.few(batch)}{', checkpointing' if checkpointing else ''}: tokens/s {rates}; {ratio['audio in']:.2f} times "
+                f"audiocraft's from audio (>= {FASTER:g} {self.verdict(ratio['audio in'] >= FASTER)}), {ratio['codes in']:.2f} from codes",
+                flush=True,
+            )
+            found[size] = {
+                "batch": self.few(batch),
+                "checkpointing": checkpointing,
+                "tokens_per_s": rates,
+                "target": FASTER,
+                "ratio": {side: round(times, 3) for side, times in ratio.items()},
+            }
         return found
 
     def steps(self, size: str, batch: int, checkpointing: bool) -> dict[str, float]:
@@ -164,15 +183,18 @@ class Bench:
                 ours, texts = self.model(size), [lm.PROMPTS[0]] * batch
                 theirs = lm.audiocraft_lm(ours, self.device, "float32" if self.args.tiny else "float16")
                 ours.decoder.bfloat16()
-                cases = {"ours": lambda frames: generate(ours, texts, frames, Sampling()),
-                         "audiocraft": lambda frames: stock_generate(theirs, texts, frames, self.device)}
+                cases = {"ours": lambda frames: generate(ours, texts, frames, Sampling()), "audiocraft": lambda frames: stock_generate(theirs, texts, frames, self.device)}
                 rates = {}
                 for side, case in cases.items():
                     case(10)
                     rates[side] = round(self.frames / statistics.median(lm.timed(lambda: case(self.frames)) for _ in range(3)), 1)
                 ratio = rates["ours"] / rates["audiocraft"]
-                print(f"decoding {size}, batch {batch}: frames/s {rates}" + (f" (>= {least} {self.verdict(rates['ours'] >= least)})" if batch == 1 else "")
-                      + f"; {ratio:.1f} times audiocraft's (>= {DECODING_FASTER:g} {self.verdict(ratio >= DECODING_FASTER)})", flush=True)
+                print(
+                    f"decoding {size}, batch {batch}: frames/s {rates}"
+                    + (f" (>= {least} {self.verdict(rates['ours'] >= least)})" if batch == 1 else "")
+                    + f"; {ratio:.1f} times audiocraft's (>= {DECODING_FASTER:g} {self.verdict(ratio >= DECODING_FASTER)})",
+                    flush=True,
+                )
                 found[f"{size}, batch {batch}"] = {"frames_per_s": rates, "ratio": round(ratio, 2), "least": least, "target": DECODING_FASTER}
                 del ours, theirs, cases, case
                 tidy()
@@ -184,7 +206,14 @@ class Bench:
         found = {}
         for size in DECODING:
             exact, rough = self.model(size), self.model(size)
-            task = RandomTask(exact, self.params, Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None, deterministic=False), 2, self.frames, self.device)
+            task = RandomTask(
+                exact,
+                self.params,
+                Method(optimizer="adamw", precision="fp32", micro_batch=None, checkpointing=False, lora=None, ema=None, deterministic=False),
+                2,
+                self.frames,
+                self.device,
+            )
             batch = task.batch("train", 0)
             losses = [float(task.loss(batch, range(2))[0])]
             task.method = task.method.model_copy(update={"precision": "bf16"})
@@ -194,10 +223,13 @@ class Bench:
             said = [model.decoder(tokens, model.text(texts).to(model.decoder.head.weight)).argmax(-1) for model in (exact, rough)]
             free = [generate(model, texts, self.frames, Sampling(temperature=0)) for model in (exact, rough)]
             apart = (free[0] != free[1]).any(dim=1).any(dim=0).nonzero()
-            found[size] = {"loss_fp32": round(losses[0], 5), "loss_bf16": round(losses[1], 5),
-                           "greedy_agree_percent": round(100 * float((said[0] == said[1]).float().mean()), 2),
-                           "free_runs_agree_frames": int(apart[0]) if len(apart) else self.frames,
-                           **{f"graph_differs_{name}": graph_difference(model, min(64, self.frames)) for name, model in (("fp32", exact), ("bf16", rough))}}
+            found[size] = {
+                "loss_fp32": round(losses[0], 5),
+                "loss_bf16": round(losses[1], 5),
+                "greedy_agree_percent": round(100 * float((said[0] == said[1]).float().mean()), 2),
+                "free_runs_agree_frames": int(apart[0]) if len(apart) else self.frames,
+                **{f"graph_differs_{name}": graph_difference(model, min(64, self.frames)) for name, model in (("fp32", exact), ("bf16", rough))},
+            }
             print(f"parity {size}: {found[size]}", flush=True)
             del exact, rough, task, batch
             tidy()
@@ -261,7 +293,7 @@ def graph_difference(model: LanguageModel, steps: int) -> float:
     worst = 0.0
     for step in range(1, steps):
         token = tokens[:, :, step : step + 1]
-        said = replay(token) if replay else decoder.advance_static(token, torch.tensor([step]), fixed)
+        said = replay(token) if replay else decoder(token, cache=fixed, at=torch.tensor([step]))
         worst = max(worst, float((said - decoder.advance(token, plain)).abs().max()))
     return round(worst, 7)
 

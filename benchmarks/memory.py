@@ -16,8 +16,8 @@ import tempfile
 from pathlib import Path
 
 import torch
-from lm import random_lm, t5
 
+from lm import random_lm, t5
 from ostinato.lm.model import save_lm
 from ostinato.lm.shape import Shape
 
@@ -57,8 +57,14 @@ def main() -> None:
         found = {bits: {step: {name: measured(src, step, tiny, folder) for name, src in sources.items()} for step in STEPS} for bits, folder in folders.items()}
     print(f"{size:.2f} GiB in 32 bits; most resident memory above the process's own, GiB")
     for bits, steps in found.items():
-        print("\n".join([f"{bits:<18}" + "".join(f"{name:>8}" for name in sources),
-                         *(f"{step:<18}" + "".join(f"{value:>8.2f}" for value in values.values()) for step, values in steps.items())]))
+        print(
+            "\n".join(
+                [
+                    f"{bits:<18}" + "".join(f"{name:>8}" for name in sources),
+                    *(f"{step:<18}" + "".join(f"{value:>8.2f}" for value in values.values()) for step, values in steps.items()),
+                ]
+            )
+        )
     print(json.dumps({"benchmark": "memory", "gib": round(size, 2), "found": found}))
 
 

@@ -5,7 +5,8 @@ Parts:
 - asap: bits per note on held-out compositions of ASAP (a folder, unpacked), after so many CPU seconds of training on one thread. The split is by composition, and
   one performance of each held-out one is asked. All rows but the last share the seed experiment's grid (62.5 ms at 120 beats a minute, 16 velocities, no pedal), so
   that they say the same notes: `ours` is our decoder, schedule and single words; `seed's words` the same budget and schedule with the seed's TokenizerConfig and
-  BPE of 30,000; `seed preset` workflow/presets/music-lm.yaml as it is, its model and its batch, but for the precision; `our grid` our default words (16 ms, 32 velocities, pedal): more to say.
+  BPE of 30,000; `seed preset` workflow/presets/music-lm.yaml as it is, its model and its batch, but for the precision; `our grid` our default words (16 ms, 32
+  velocities, pedal): more to say.
   The learning rate falls to its last over the budget. `composer wins`: pieces that are likelier with their composer's label than with others', on the mean of four.
 - training: words a second of a training step beside transformers' GPT-2 and Llama of equal size, float32 and bfloat16; they take turns.
 - composing: notes a second from nothing, one piece at a time, with guidance, and sixteen; and a melody with its accompaniment; of --model DIR.
@@ -29,22 +30,22 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from ostinato.corpus import pieces
-from ostinato.corpus.melodies import happy_birthday
-from ostinato.dataset import tokens_stage
-from ostinato.dataset.tokens import Tokenizer
+from ostinato.commands import pieces as pieces_command
+from ostinato.commands import tokens as tokens_command
+from ostinato.compose.batch import Request
+from ostinato.compose.compose import accompany, sample
 from ostinato.files import read_jsonl
-from ostinato.judge.bits import encode_file, evaluate, named
-from ostinato.lm.compose import accompany, sample
+from ostinato.generate.sampling import Sampling
+from ostinato.judge.midi.bits import encode_file, evaluate, named
 from ostinato.lm.midi_model import build_midi, load_midi
-from ostinato.lm.rows import Wish
-from ostinato.lm.sampling import Sampling
+from ostinato.midi.melodies import happy_birthday
+from ostinato.midi.tokens import Tokenizer
 from ostinato.params import load
-from ostinato.params_midi import Midi
-from ostinato.sections import Loop
+from ostinato.params.blocks import Loop
+from ostinato.params.midi import Midi
 from ostinato.train.loop import Preempted, train
-from ostinato.train.midigpt import MidiTask
 from ostinato.train.optimizers import optimizer_for
+from ostinato.train.tasks.midigpt import MidiTask
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("asap", "training", "composing")
@@ -62,16 +63,30 @@ def variants() -> dict[str, Midi]:
     """The rows of part asap, all in the precision this CPU is faster in."""
     precision = faster_precision()
     ours, seed = load(ROOT / "params.yaml").midi, load(ROOT / "params.yaml", ROOT / "workflow/presets/music-lm.yaml").midi
-    short = ours.model_copy(update={"model": ours.model.model_copy(update=SMALL), "augmentation": ours.augmentation.model_copy(update=AS_IT_IS), "train": ours.train.model_copy(update={
-        "pretrain": ours.train.pretrain.model_copy(update=SHORT), "method": ours.train.method.model_copy(update={"precision": precision}), "warmup_share": 0.02})})
+    short = ours.model_copy(
+        update={
+            "model": ours.model.model_copy(update=SMALL),
+            "augmentation": ours.augmentation.model_copy(update=AS_IT_IS),
+            "train": ours.train.model_copy(
+                update={"pretrain": ours.train.pretrain.model_copy(update=SHORT), "method": ours.train.method.model_copy(update={"precision": precision}), "warmup_share": 0.02}
+            ),
+        }
+    )
     coarse = ours.tokens.model_copy(update=SEED_GRID)
-    one_thread = seed.train.model_copy(update={"pretrain": seed.train.pretrain.model_copy(update={"threads": 1}), "method": seed.train.method.model_copy(update={"precision": precision})})
-    return {"ours": short.model_copy(update={"tokens": coarse}), "seed's words": short.model_copy(update={"tokens": seed.tokens}),
-            "seed preset": seed.model_copy(update={"train": one_thread}), "our grid": short}
+    one_thread = seed.train.model_copy(
+        update={"pretrain": seed.train.pretrain.model_copy(update={"threads": 1}), "method": seed.train.method.model_copy(update={"precision": precision})}
+    )
+    return {
+        "ours": short.model_copy(update={"tokens": coarse}),
+        "seed's words": short.model_copy(update={"tokens": seed.tokens}),
+        "seed preset": seed.model_copy(update={"train": one_thread}),
+        "our grid": short,
+    }
 
 
 def faster_precision() -> str:
     """The precision in which this CPU multiplies matrices faster: one without instructions for bfloat16 is a hundred times slower in it."""
+
     def seconds(dtype: torch.dtype) -> float:
         a, b = torch.ones(512, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype)
         return min(timed(lambda: a @ b) for _ in range(3))
@@ -82,7 +97,7 @@ def faster_precision() -> str:
 def asap(folder: Path, work: Path, seconds: float, names: list[str]) -> dict[str, Any]:
     """Train and ask every variant."""
     params = load(ROOT / "params.yaml").midi.pieces.model_copy(update={"folder": str(folder)})
-    pieces.run(Namespace(params=params.model_dump_json(), words=pieces.WORDS, folder=folder, out=work, jobs=len(os.sched_getaffinity(0))))
+    pieces_command.run(Namespace(params=params.model_dump_json(), words=pieces_command.WORDS, folder=folder, out=work, jobs=len(os.sched_getaffinity(0))))
     rows = read_jsonl(work / "pieces.jsonl")
     heldout = list({row["composition"]: row for row in reversed(rows) if row["split"] == "test"}.values())
     print(f"{len(rows)} pieces; {len(heldout)} held-out compositions; {seconds:g} CPU s of training")
@@ -91,15 +106,24 @@ def asap(folder: Path, work: Path, seconds: float, names: list[str]) -> dict[str
     for name in names:
         midi = variants()[name]
         model, about = trained(name, midi, work, seconds)
-        said = evaluate(model, [encode_file(model.tokenizer, row["path"]) for row in heldout], [named(model.tokenizer.composers, row["composer"]) for row in heldout],
-                        [None] * len(heldout))
+        said = evaluate(
+            model, [encode_file(model.tokenizer, row["path"]) for row in heldout], [named(model.tokenizer.composers, row["composer"]) for row in heldout], [None] * len(heldout)
+        )
         notes = sum(one.notes for one in said)
         wins = [one.model < one.wrong_composer for one in said if one.wrong_composer is not None]
-        found[name] = about | {"bits_per_note": round(sum(one.model for one in said) / notes, 3), "no_composer": round(sum(one.no_composer for one in said) / notes, 3),
-                               "composer_wins_percent": round(100 * sum(wins) / len(wins), 1), "notes": notes, "pieces": len(said)}
+        found[name] = about | {
+            "bits_per_note": round(sum(one.model for one in said) / notes, 3),
+            "no_composer": round(sum(one.no_composer for one in said) / notes, 3),
+            "composer_wins_percent": round(100 * sum(wins) / len(wins), 1),
+            "notes": notes,
+            "pieces": len(said),
+        }
         line = found[name]
-        print(f"{name:<14}{line['vocabulary']:>8}{line['parameters']:>12}{line['steps']:>8}{line['words_per_second']:>9}{line['cpu_seconds']:>8.0f}"
-              f"{line['bits_per_note']:>11.2f}{line['no_composer']:>13.2f}{line['composer_wins_percent']:>13.0f} %", flush=True)
+        print(
+            f"{name:<14}{line['vocabulary']:>8}{line['parameters']:>12}{line['steps']:>8}{line['words_per_second']:>9}{line['cpu_seconds']:>8.0f}"
+            f"{line['bits_per_note']:>11.2f}{line['no_composer']:>13.2f}{line['composer_wins_percent']:>13.0f} %",
+            flush=True,
+        )
     print(f"wanted of ours: at most {WANTED_BITS} bits a note, composer wins on {WANTED_WINS:g} %")
     return found
 
@@ -107,7 +131,7 @@ def asap(folder: Path, work: Path, seconds: float, names: list[str]) -> dict[str
 def trained(name: str, midi: Midi, work: Path, seconds: float) -> tuple[Any, dict[str, Any]]:
     """A model after so many CPU seconds of training, and what it took. Making the words is not counted."""
     words, runs = work / "words" / name.replace(" ", "-"), work / "runs" / name.replace(" ", "-")
-    tokens_stage.run(Namespace(params=midi.tokens.model_dump_json(), pieces=work / "pieces.jsonl", shards=midi.pieces.shards, out=words))
+    tokens_command.run(Namespace(params=midi.tokens.model_dump_json(), pieces=work / "pieces.jsonl", shards=midi.pieces.shards, out=words))
     loop = Loop.model_validate({key: getattr(midi.train, key) for key in Loop.model_fields} | {"log_every": 10, "validate_every": 10**6, "checkpoint_every": 10**6})
 
     def task(steps: int) -> MidiTask:
@@ -127,8 +151,13 @@ def trained(name: str, midi: Midi, work: Path, seconds: float) -> tuple[Any, dic
     whole.save(runs)
     done = [event["step"] for event in read_jsonl(runs / "events.jsonl") if event.get("split") == "train"]
     model = load_midi(runs)
-    return model, {"vocabulary": model.tokenizer.size, "parameters": sum(p.numel() for p in model.parameters()), "steps": done[-1], "cpu_seconds": round(took, 1),
-                   "words_per_second": round(done[-1] * whole.plan.batch_size * whole.context / took)}
+    return model, {
+        "vocabulary": model.tokenizer.size,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "steps": done[-1],
+        "cpu_seconds": round(took, 1),
+        "words_per_second": round(done[-1] * whole.plan.batch_size * whole.context / took),
+    }
 
 
 def step(task: MidiTask, optimizer: Any, number: int) -> None:
@@ -154,10 +183,12 @@ def training() -> dict[str, Any]:
     midi = load(ROOT / "params.yaml").midi
     words = Tokenizer.fit(midi.tokens, [0], ["Bach"], [])
     ours = build_midi(midi.model.model_copy(update={"dim": dim, "layers": layers, "heads": heads, "context": context}), words, 0)
-    gpt2 = GPT2LMHeadModel(GPT2Config(vocab_size=words.size, n_positions=context, n_embd=dim, n_layer=layers, n_head=heads, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0,
-                                      bos_token_id=0, eos_token_id=1))
-    llama = LlamaForCausalLM(LlamaConfig(vocab_size=words.size, hidden_size=dim, intermediate_size=8 * dim // 3, num_hidden_layers=layers, num_attention_heads=heads,
-                                         max_position_embeddings=context))
+    gpt2 = GPT2LMHeadModel(
+        GPT2Config(vocab_size=words.size, n_positions=context, n_embd=dim, n_layer=layers, n_head=heads, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0, bos_token_id=0, eos_token_id=1)
+    )
+    llama = LlamaForCausalLM(
+        LlamaConfig(vocab_size=words.size, hidden_size=dim, intermediate_size=8 * dim // 3, num_hidden_layers=layers, num_attention_heads=heads, max_position_embeddings=context)
+    )
     ids = torch.randint(0, words.size, (batch, context + 1))
     models = {"ours": (ours, lambda: ours(ids[:, :-1])), "GPT-2": (gpt2, lambda: gpt2(ids[:, :-1]).logits), "Llama": (llama, lambda: llama(ids[:, :-1]).logits)}
     optimizers = {name: torch.optim.AdamW(model.parameters(), lr=1e-3) for name, (model, _) in models.items()}
@@ -187,18 +218,18 @@ def composing(folder: Path | None) -> dict[str, Any]:
     """Notes a second of one core: from nothing, with guidance, and around a melody. Without a model's folder the model is random, of the default size."""
     midi = load(ROOT / "params.yaml").midi
     model = load_midi(folder) if folder else build_midi(midi.model, Tokenizer.fit(midi.tokens, [0], ["Bach"], []), 0).eval()
-    words, wish, found = model.tokenizer, Wish(model.tokenizer.composers[0]), {}
+    words, request, found = model.tokenizer, Request(model.tokenizer.composers[0]), {}
     for name, count, guidance in (("one piece", 1, 1.0), ("one, guided", 1, midi.demos.guidance), ("sixteen", 16, 1.0)):
         how = Sampling(midi.demos.temperature, 0, midi.demos.top_p, guidance)
-        sample(model, [wish] * count, 2.0, how, 0)
+        sample(model, [request] * count, 2.0, how, 0)
         begun = time.process_time()
-        made = sample(model, [wish] * count, 40.0, how, 1)
+        made = sample(model, [request] * count, 40.0, how, 1)
         taken = time.process_time() - begun
         notes, said = sum(len(piece.notes) for piece in made), sum(len(words.encode(piece)) for piece in made)
         found[name] = {"notes_per_second": round(notes / taken, 1), "words_per_second": round(said / taken, 1), "notes": notes}
         print(f"composing, {name:<16}{notes / taken:>8.0f} notes/s{said / taken:>8.0f} words/s   (wanted {WANTED_NOTES:g} notes/s)", flush=True)
     begun = time.process_time()
-    composition = accompany(model, wish, happy_birthday(), how, 1, midi.demos.particles)
+    composition = accompany(model, request, happy_birthday(), how, 1, midi.demos.particles)
     found["around a melody"] = {"seconds": round(time.process_time() - begun, 2), "notes": len(composition.piece.notes)}
     print(f"composing, around a melody: {found['around a melody']}", flush=True)
     return found

@@ -22,13 +22,13 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ostinato.dataset.augment import Augment
-from ostinato.dataset.tokens import Tokenizer
 from ostinato.files import read_jsonl
-from ostinato.judge.bits import Encoded, evaluate
+from ostinato.judge.midi.bits import Encoded, evaluate
 from ostinato.lm.midi_model import MidiModel, build_midi
+from ostinato.midi.augmentation import Augment
+from ostinato.midi.tokens import Tokenizer
 from ostinato.params import load
-from ostinato.params_midi import Midi
+from ostinato.params.midi import Midi
 from ostinato.train.loop import learning_rate
 
 ROOT = Path(__file__).parents[1]
@@ -41,8 +41,7 @@ def pieces(folder: Path, split: str) -> list[np.ndarray]:
     found = []
     for path in sorted(folder.glob("*.npy")):
         words = np.load(path, mmap_mode="r")
-        found += [np.asarray(words[row["start"] : row["start"] + row["length"]]).astype(np.int64) for row in read_jsonl(path.with_suffix(".jsonl"))
-                  if row["split"] == split]
+        found += [np.asarray(words[row["start"] : row["start"] + row["length"]]).astype(np.int64) for row in read_jsonl(path.with_suffix(".jsonl")) if row["split"] == split]
     return found
 
 
@@ -112,8 +111,13 @@ def train(folder: Path, midi: Midi, minutes: list[float], steps: int, device: st
                 reached[str(waiting.pop(0))] = {"bits_per_note": round(bits(model, heldout), 3), "steps": step, "loss": round(float(loss), 4)}
                 begun += time.perf_counter() - asked
     rate = step * plan.batch_size * context / max(spent, 1e-9)
-    return {"words_per_second": round(rate), "minutes_for_the_experiment": round(EXPERIMENT_WORDS / rate / 60, 1), "variations": variations, "after_minutes": reached,
-            "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if device == "cuda" else None}
+    return {
+        "words_per_second": round(rate),
+        "minutes_for_the_experiment": round(EXPERIMENT_WORDS / rate / 60, 1),
+        "variations": variations,
+        "after_minutes": reached,
+        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if device == "cuda" else None,
+    }
 
 
 def _wait(device: str) -> None:

@@ -1,25 +1,30 @@
 """What several files of tests share and is made once: a finished pipeline, small, and a Slurm on this machine."""
 
+import logging
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before numpy and torch: two processes test side by side, and what is small is slower by several threads
 
 import numpy as np
 import pytest
 import soundfile
 from filelock import FileLock
+
+from forks import pools_of_forks
 from music import PARAMS
 from project import ROOT, copy_project, make, run
 
-ETUDES = PARAMS.corpus.model_copy(update={"etudes": PARAMS.corpus.etudes.model_copy(update={"songs": 16, "min_seconds": 30.0, "max_seconds": 50.0})})
+ETUDES = PARAMS.corpus.model_copy(update={"etudes": PARAMS.corpus.etudes.model_copy(update={"songs": 10, "min_seconds": 20.0, "max_seconds": 30.0})})
 
 
 #: The longest begin, where two processes test side by side (pytest-xdist).
-FIRST = ("test_slurm.py", "test_pipeline.py")
+FIRST = ("test_slurm.py", "test_pipeline.py", "test_train.py", "test_several_processes.py", "test_workflow.py", "test_codec.py", "test_ears.py", "test_decoder.py", "test_model.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,9 +60,16 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def pools() -> Iterator[None]:
+    """Pools work in forks, but for those of commands in processes of their own."""
+    with pools_of_forks():
+        yield
+
+
 @pytest.fixture(scope="session")
 def recordings(tmp_path_factory) -> Path:
-    """Sixteen good songs with their side files, six bad recordings, and what else lies in a folder."""
+    """Ten good songs with their side files, six bad recordings, and what else lies in a folder."""
     return made_once(tmp_path_factory, "recordings", make_recordings) / "etudes/audio"
 
 
@@ -80,10 +92,24 @@ def make_recordings(folder: Path) -> None:
 @pytest.fixture(scope="session")
 def made(recordings, tmp_path_factory) -> Path:
     """A finished pipeline."""
+
     def finish(folder: Path) -> None:
         assert "(100%) done" in make(copy_project(folder), recordings)
 
     return made_once(tmp_path_factory, "made", finish)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory) -> bytes:
+    """A migrated, empty database of MLflow's; creating one takes seconds, so it is copied."""
+
+    def migrate(folder: Path) -> None:
+        from mlflow import MlflowClient  # takes seconds: not when tests are only collected
+
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db").search_experiments()
+
+    return (made_once(tmp_path_factory, "store", migrate) / "mlflow.db").read_bytes()
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ostinato.corpus import rendering
-from ostinato.corpus.ceiling import perform
-from ostinato.dataset.prompts import parse
+from ostinato.etudes import rendering
+from ostinato.generate.ceiling import perform
+from ostinato.harmony.prompts.prompt import parse
 from ostinato.params import Params, load
 
 PARAMS: Params = load(Path(__file__).parents[1] / "params.yaml")

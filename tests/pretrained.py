@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ostinato.lm.audiocraft_compat import import_audiocraft
+from ostinato.codec.audiocraft_compat import import_audiocraft
 from ostinato.lm.decoder import Shape
 
 TINY = Shape(64, 3, 4, 256, 32, (0, 1, 2, 3))
@@ -40,8 +40,9 @@ interleave_stereo_codebooks: {{use: false, per_timestep: false}}
 
 def config(shape: Shape) -> str:
     """The `xp.cfg` of a model of that shape."""
-    return CONFIG.format(dim=shape.dim, heads=shape.heads, layers=shape.layers, scale=shape.hidden // shape.dim, codebooks=shape.codebooks,
-                         cardinality=shape.cardinality, delays=list(shape.delays))
+    return CONFIG.format(
+        dim=shape.dim, heads=shape.heads, layers=shape.layers, scale=shape.hidden // shape.dim, codebooks=shape.codebooks, cardinality=shape.cardinality, delays=list(shape.delays)
+    )
 
 
 def pretrained(hub: Path, patch: pytest.MonkeyPatch, shape: Shape = TINY, dtype: torch.dtype = torch.float32, seed: int = 0) -> Path:
@@ -79,9 +80,21 @@ def encodec_model(shape: Shape):
     from transformers import EncodecConfig, EncodecModel
 
     bits = (shape.cardinality - 1).bit_length()
-    model = EncodecModel(EncodecConfig(
-        sampling_rate=32000, upsampling_ratios=[8, 5, 4, 4], num_filters=4, hidden_size=8, codebook_size=shape.cardinality, codebook_dim=8, normalize=False,
-        target_bandwidths=[50 * bits * shape.codebooks / 1000], use_causal_conv=False, num_residual_layers=1, use_conv_shortcut=False)).eval()
+    model = EncodecModel(
+        EncodecConfig(
+            sampling_rate=32000,
+            upsampling_ratios=[8, 5, 4, 4],
+            num_filters=4,
+            hidden_size=8,
+            codebook_size=shape.cardinality,
+            codebook_dim=8,
+            normalize=False,
+            target_bandwidths=[50 * bits * shape.codebooks / 1000],
+            use_causal_conv=False,
+            num_residual_layers=1,
+            use_conv_shortcut=False,
+        )
+    ).eval()
     for layer in model.quantizer.layers:  # zeros at first: all codes would sound alike
         layer.codebook.embed.normal_()
     return model

@@ -11,8 +11,21 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ["Snakefile", "params.yaml", "dvc.yaml", "workflow", "cluster", "src", ".dvc/config", ".dvcignore", ".gitignore"]
 #: What one folder and one set of seeds always make the same, wherever.
-REPEATABLE = ("dataset", "codec", "codes", "models/tuned/state_dict.bin", "demos", "judgements.json", "scores.json", "midi/pieces.jsonl", "midi/tokens",
-              "midi/models/pretrained/state_dict.bin", "midi/models/Bach/state_dict.bin", "midi/demos", "midi/scores.json")
+REPEATABLE = (
+    "dataset",
+    "codec",
+    "codes",
+    "models/tuned/state_dict.bin",
+    "demos",
+    "judgements.json",
+    "scores.json",
+    "midi/pieces.jsonl",
+    "midi/tokens",
+    "midi/models/pretrained/state_dict.bin",
+    "midi/models/Bach/state_dict.bin",
+    "midi/demos",
+    "midi/scores.json",
+)
 #: A pipeline of minutes, laid over params.yaml.
 TINY_PLAN = {"steps": 4, "batch_size": 2, "segment_seconds": 5, "threads": 1}
 TINY = {
@@ -25,7 +38,7 @@ TINY = {
     "demos": {"prompts": ["piano CMajor"], "heldout": ["ukulele F#maj, followed by G#min, and Bmaj", "organ Cmaj, followed by Amin"], "seeds": [1, 2], "seconds": 4},
     "judge": {"bootstrap": 20, "permutations": 20},
     "midi": {
-        "pieces": {"per_collection": 12, "split": {"valid": 0.2, "test": 0.2}},
+        "pieces": {"per_collection": 6, "split": {"valid": 0.2, "test": 0.2}},
         "model": {"dim": 32, "layers": 1, "heads": 2, "context": 128},
         "train": {"pretrain": {"steps": 6}, "finetune": {"steps": 3}, "validate_every": 3, "validation_examples": 2, "checkpoint_every": 3, "log_every": 1},
         "demos": {"seeds": [1], "seconds": 3, "particles": 2},

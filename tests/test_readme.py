@@ -5,24 +5,24 @@ import shlex
 from pathlib import Path
 
 import pytest
-from project import ROOT
 from snakemake.cli import parse_args
 
-from ostinato.cli import STAGES, main
+from ostinato.cli import COMMANDS, main
 from ostinato.params import load
-from ostinato.report.page import COMMANDS
+from ostinato.report.page import TO_REBUILD
+from project import ROOT
 
 README = (ROOT / "README.md").read_text()
 PROMISED = re.findall(r"`((?:make|snakemake|dvc|mlflow|ostinato) [^`]+)`", README)
 
 
 def test_the_page_and_the_readme_say_the_same():
-    assert {command for _, command in COMMANDS} <= set(PROMISED)
+    assert {command for _, command in TO_REBUILD} <= set(PROMISED)
 
 
 def test_every_stage_named_is_one_and_knows_the_options_named(capsys):
-    for words in [shlex.split(command) for command in PROMISED if command.startswith("ostinato ") and "STAGE" not in command]:
-        assert words[1] in STAGES, words
+    for words in [shlex.split(command) for command in PROMISED if command.startswith("ostinato ") and "COMMAND" not in command]:
+        assert words[1] in COMMANDS, words
         with pytest.raises(SystemExit) as left:
             main([words[1], "--help"])
         text = capsys.readouterr().out

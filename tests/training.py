@@ -7,11 +7,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-from music import PARAMS
+import torch
 
+from forks import jobs_in_forks
+from music import PARAMS
+from ostinato.cli import main
+from ostinato.codec.codec import save_spectral
+from ostinato.codec.spectral import build
 from ostinato.files import read_jsonl, read_whole_lines, sha256, write_jsonl
-from ostinato.lm.codec import save_spectral
-from ostinato.lm.spectral import build
 
 LOOP = PARAMS.train.model_copy(update={"checkpoint_every": 7, "validate_every": 20, "validation_examples": 2, "log_every": 5})
 PLAN = PARAMS.train.base.model_copy(update={"steps": 60, "batch_size": 2, "segment_seconds": 4.0, "threads": 1})
@@ -30,8 +33,18 @@ def make_codes(folder: Path) -> Path:
         roots = rng.integers(7, size=4)
         bars = [[BAR * i, BAR * (i + 1), [f"{ROOTS[root]}:maj"]] for i, root in enumerate(roots)]
         columns.append(np.repeat(roots, BAR)[None] + np.array([[0], [7]]))
-        rows.append({"id": f"s-{number}", "start": 4 * BAR * number, "frames": 4 * BAR, "split": "valid" if number < 2 else "train", "song": "s",
-                     "instrument": "piano", "bars": bars, "prompt": "piano"})
+        rows.append(
+            {
+                "id": f"s-{number}",
+                "start": 4 * BAR * number,
+                "frames": 4 * BAR,
+                "split": "valid" if number < 2 else "train",
+                "song": "s",
+                "instrument": "piano",
+                "bars": bars,
+                "prompt": "piano",
+            }
+        )
     np.save(folder / "shard-00.npy", np.concatenate(columns, axis=1).astype(np.int16))
     write_jsonl(folder / "shard-00.jsonl", rows)
     return folder
@@ -42,9 +55,37 @@ def command(codes: Path, folder: Path, name: str = "chords", plan=PLAN, launch: 
     loop = LOOP.model_dump(exclude={"base", "tune", "launch"})
     loop["method"] |= method
     how = LOOP.launch.model_copy(update=launch or {})
-    return [sys.executable, "-m", "ostinato.cli", "train", "--name", name, "--params", json.dumps(loop), "--model", MODEL.model_dump_json(),
-            "--plan", plan.model_dump_json(), "--launch", how.model_dump_json(), "--codec", str(codes / "codec"),
-            "--codes", str(codes / "shard-00.npy"), "--runs", str(folder / "runs"), "--out", str(folder / "model"), *(["--init", str(init)] if init else [])]
+    return [
+        sys.executable,
+        "-m",
+        "ostinato.cli",
+        "train",
+        "--name",
+        name,
+        "--params",
+        json.dumps(loop),
+        "--model",
+        MODEL.model_dump_json(),
+        "--plan",
+        plan.model_dump_json(),
+        "--launch",
+        how.model_dump_json(),
+        "--codec",
+        str(codes / "codec"),
+        "--codes",
+        str(codes / "shard-00.npy"),
+        "--runs",
+        str(folder / "runs"),
+        "--out",
+        str(folder / "model"),
+        *(["--init", str(init)] if init else []),
+    ]
+
+
+def train_here(words: list[str]) -> int:
+    """The same by this process, its jobs in forks; the exit status."""
+    with jobs_in_forks():
+        return main(words[3:])
 
 
 def side_by_side(words: list[str], folder: Path) -> list[str]:
@@ -52,7 +93,7 @@ def side_by_side(words: list[str], folder: Path) -> list[str]:
     twice = {"--name": ["chords", "other"], "--plan": 2 * [words[words.index("--plan") + 1]], "--out": [str(folder / "model"), str(folder / "other")]}
     for option, values in twice.items():
         place = words.index(option)
-        words = [*words[:place + 1], *values, *words[place + 2:]]
+        words = [*words[: place + 1], *values, *words[place + 2 :]]
     return words
 
 
@@ -78,8 +119,7 @@ def wait_for_step(folder: Path, step: int) -> None:
 def assert_same_end(folder: Path, undisturbed: Path) -> list[dict]:
     """Same weights and losses; returns the events."""
     assert sha256(folder / "model/state_dict.bin") == sha256(undisturbed / "model/state_dict.bin")
-    both = [[(row["step"], row["split"], row["loss"]) for row in read_jsonl(where / "model/events.jsonl") if "split" in row]
-            for where in (folder, undisturbed)]
+    both = [[(row["step"], row["split"], row["loss"]) for row in read_jsonl(where / "model/events.jsonl") if "split" in row] for where in (folder, undisturbed)]
     assert both[0] == both[1]
     return read_jsonl(folder / "model/events.jsonl")
 
@@ -87,3 +127,23 @@ def assert_same_end(folder: Path, undisturbed: Path) -> list[dict]:
 def losses(folder: Path, split: str = "train", steps: bool = False) -> list[float]:
     """The losses in a folder's events, or the steps they belong to."""
     return [event["step" if steps else "loss"] for event in read_whole_lines(folder / "events.jsonl") if event.get("split") == split]
+
+
+class Hungry:
+    """A task for whose memory more than `room` examples are too many, or `valid_room` in validation."""
+
+    steps = 4
+
+    def __init__(self, room: int, error: Exception = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"), valid_room: int | None = None) -> None:
+        torch.manual_seed(0)
+        self.model, self.room, self.seen = torch.nn.Linear(3, 1), room, []
+        self.error, self.valid_room = error, room if valid_room is None else valid_room
+
+    def batch(self, split: str, step: int) -> torch.Tensor:
+        return torch.randn(8, 3, generator=torch.Generator().manual_seed(step))
+
+    def loss(self, batch: torch.Tensor, rows: range) -> tuple[torch.Tensor, int]:
+        self.seen.append(len(rows))
+        if len(rows) > (self.room if self.model.training else self.valid_room):
+            raise self.error
+        return self.model(batch[rows.start : rows.stop]).square().sum() / len(batch), len(rows)

@@ -95,6 +95,10 @@ answers_or_died() {    # SERVICE; just launched, its process has another name st
 
 start() {    # SERVICE: unless it runs; returns when it answers
     is_alive "$1" || "launch_$(program_of "$1")" "$1"
+    await "$1"
+}
+
+await() {    # SERVICE, which runs or was launched a moment ago: until it answers
     wait_until 30 answers_or_died "$1" || fail "$1 does not answer after 30 s, see $STATE/log/$1.log and $1.start.log there"
     is_alive "$1" || fail "$1 stopped at once: $(tail -n 1 "$STATE/log/$1.start.log") (all of it: $STATE/log/$1.start.log)"
 }

@@ -19,22 +19,23 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import ParamSpec, TextIO, TypeVar
 
 log = logging.getLogger(__name__)
-Function = TypeVar("Function", bound=Callable)
+Asked = ParamSpec("Asked")
+Answer = TypeVar("Answer")
 #: Waiting so long (s) is not worth a word.
 SILENT_SECONDS = 5
 #: librosa's modules with generalised ufuncs. librosa itself imports them when something of them is first used, which may be songs later.
 COMPILED = ("librosa.beat", "librosa.core.audio", "librosa.core.pitch", "librosa.util.utils")
 
 
-def compiled_alone(function: Function) -> Function:
+def compiled_alone(function: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
     """Decorate a function that calls compiled ones: its first call in a process waits until no other process is in its first call."""
     called_in: set[int] = set()  # process ids: a forked process inherits this set, but may still have to compile
 
     @functools.wraps(function)
-    def wrapper(*args, **kwargs):
+    def wrapper(*args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
         if os.getpid() in called_in:
             return function(*args, **kwargs)
         with lock_file().open("a") as stream:
@@ -45,7 +46,7 @@ def compiled_alone(function: Function) -> Function:
         called_in.add(os.getpid())
         return result
 
-    return wrapper  # type: ignore[return-value]
+    return wrapper
 
 
 def _wait_for(stream: TextIO) -> None:

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 SIDECAR = ".made.json"
 #: What no line can hold as it is: control characters, separators of lines, and surrogates, which are the bytes of names that are no UTF-8.
 UNPRINTABLE = "\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
-SHORT_ESCAPES = {"\t": r"\t", "\n": r"\n", "\r": r"\r", "\\": r"\\", '"': r'\"'}
+SHORT_ESCAPES = {"\t": r"\t", "\n": r"\n", "\r": r"\r", "\\": r"\\", '"': r"\""}
 
 
 class UserError(Exception):
@@ -204,8 +204,15 @@ def hash_value(value: Any) -> str:
     return hashlib.sha256(_encoded(json.dumps(value, sort_keys=True, ensure_ascii=False))).hexdigest()
 
 
-def write_sidecar(artifact: Path | str, step: str, inputs: Sequence[Path | str], params: Any = None,
-                  seed: int | None = None, about: Mapping[str, Any] | None = None, beside: Sequence[Path | str] = ()) -> Path:
+def write_sidecar(
+    artifact: Path | str,
+    step: str,
+    inputs: Sequence[Path | str],
+    params: Any = None,
+    seed: int | None = None,
+    about: Mapping[str, Any] | None = None,
+    beside: Sequence[Path | str] = (),
+) -> Path:
     """Write `<artifact>.made.json`: what this is, what made it, from what.
 
     Args:
@@ -219,9 +226,16 @@ def write_sidecar(artifact: Path | str, step: str, inputs: Sequence[Path | str],
     """
     artifact = Path(artifact)
     record = {
-        "artifact": str(artifact), **recorded(artifact), "step": step, "params": params, "seed": seed,
+        "artifact": str(artifact),
+        **recorded(artifact),
+        "step": step,
+        "params": params,
+        "seed": seed,
         "inputs": [{"path": str(path), **recorded(path, listed=not sidecar_path(path).is_file())} for path in inputs],
-        "commit": commit(), "command": _command(), "job": os.environ.get("SLURM_JOB_ID"), "about": dict(about or {}),
+        "commit": commit(),
+        "command": _command(),
+        "job": os.environ.get("SLURM_JOB_ID"),
+        "about": dict(about or {}),
     }
     if others := [Path(path) for path in beside if Path(path) != artifact]:
         record["beside"] = {os.path.relpath(path, artifact.parent): sha256(path) for path in others}

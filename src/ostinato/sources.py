@@ -18,9 +18,35 @@ from ostinato.files import hash_value
 #: Where the package lies.
 HOME = Path(__file__).resolve().parents[1]
 #: Modules that pass values and files on but do not decide what is computed: a new option of the command line must not retrain a model.
-PLUMBING = {"ostinato.caches", "ostinato.cli", "ostinato.compiling", "ostinato.files", "ostinato.machine", "ostinato.options", "ostinato.params", "ostinato.params_demos",
-            "ostinato.params_ears", "ostinato.params_midi", "ostinato.processes", "ostinato.scratch", "ostinato.sections", "ostinato.sources", "ostinato.train.devices",
-            "ostinato.train.host", "ostinato.train.jobs", "ostinato.train.locks", "ostinato.train.memory", "ostinato.train.plan", "ostinato.train.squeue", "ostinato.train.usage"}
+PLUMBING = {
+    "ostinato.caches",
+    "ostinato.cli",
+    "ostinato.commands.options",
+    "ostinato.compiling",
+    "ostinato.files",
+    "ostinato.machine",
+    "ostinato.params",
+    "ostinato.params.blocks",
+    "ostinato.params.demos",
+    "ostinato.params.ears",
+    "ostinato.params.midi",
+    "ostinato.processes",
+    "ostinato.scratch",
+    "ostinato.sources",
+    "ostinato.train.devices",
+    "ostinato.train.host",
+    "ostinato.train.jobs",
+    "ostinato.train.locks",
+    "ostinato.train.memory",
+    "ostinato.train.plan",
+    "ostinato.train.squeue",
+    "ostinato.train.usage",
+}
+
+
+def command_module(command: str) -> str:
+    """The module of a command: `judge-midi` is ostinato.commands.judge_midi."""
+    return f"ostinato.commands.{command.replace('-', '_')}"
 
 
 def modules(first: Iterable[str], home: Path = HOME) -> list[str]:
@@ -52,7 +78,7 @@ def imports(importer: str, home: Path) -> frozenset[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            package = ".".join([*(importer.split(".")[:-node.level] if node.level else []), *([node.module] if node.module else [])])
+            package = ".".join([*(importer.split(".")[: -node.level] if node.level else []), *([node.module] if node.module else [])])
             names |= {package, *(f"{package}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             names.add(node.value)

@@ -4,8 +4,9 @@ Snakemake makes a cache in the user's home before it reads a Snakefile, has no o
 all packages that are named as its plugins, and importing ostinato chooses a cache that can be written (see ostinato.caches).
 """
 
-import ostinato  # noqa: F401
 from snakemake_interface_logger_plugins.base import LogHandlerBase
+
+import ostinato  # noqa: F401
 
 
 class LogHandler(LogHandlerBase):

@@ -4,12 +4,12 @@ rule codec:
         code=sources("codec"),
     output:
         "results/codec/compression_state_dict.bin",
-    params:
-        section=section("codec"),
     log:
         "results/logs/codec.log",
     benchmark:
         "results/benchmarks/codec.tsv"
+    params:
+        section=section("codec"),
     message:
         "Fit or fetch the codec"
     shell:

@@ -5,12 +5,12 @@ rule segments:
         code=sources("segments"),
     output:
         directory("results/dataset/segments/{shard}"),
-    params:
-        section=section("segments"),
     log:
         "results/logs/segments/{shard}.log",
     benchmark:
         "results/benchmarks/segments/{shard}.tsv"
+    params:
+        section=section("segments"),
     message:
         "Cut and describe the songs of {wildcards.shard}"
     shell:

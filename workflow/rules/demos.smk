@@ -4,13 +4,13 @@ rule generate:
         code=sources("demos"),
     output:
         directory("results/demos/{which}"),
-    params:
-        section=section("demos"),
-        model=subpath(input.model, parent=True),
     log:
         "results/logs/demos/{which}.log",
     benchmark:
         "results/benchmarks/demos/{which}.tsv"
+    params:
+        section=section("demos"),
+        model=subpath(input.model, parent=True),
     message:
         "Generate the demos {wildcards.which} fine-tuning"
     shell:
@@ -23,13 +23,13 @@ rule ceiling:
         code=sources("ceiling"),
     output:
         directory("results/demos/ceiling"),
-    params:
-        section=section("demos"),
-        etudes=section("corpus"),
     log:
         "results/logs/demos/ceiling.log",
     benchmark:
         "results/benchmarks/demos/ceiling.tsv"
+    params:
+        section=section("demos"),
+        etudes=section("corpus"),
     message:
         "Render the prompts truly and pass them through the codec"
     shell:

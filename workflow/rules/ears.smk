@@ -5,13 +5,13 @@ rule drills:
         code=sources("drills"),
     output:
         temp(directory("results/ears/drills/{ear}")),
-    params:
-        drills=lambda wildcards: as_json(getattr(PARAMS.ears, wildcards.ear).drills),
     log:
         "results/logs/ears/drills-{ear}.log",
     benchmark:
         "results/benchmarks/ears/drills-{ear}.tsv"
     threads: 8
+    params:
+        drills=lambda wildcards: as_json(getattr(PARAMS.ears, wildcards.ear).drills),
     message:
         "Render the music that trains the {wildcards.ear}"
     shell:
@@ -26,9 +26,6 @@ rule ear:
         "results/ears/{ear}.safetensors",
         "results/ears/{ear}/events.jsonl",
         "results/ears/{ear}/summary.json",
-    params:
-        section=training_of_ears,
-        plan=lambda wildcards: as_json(getattr(PARAMS.ears, wildcards.ear).plan),
     log:
         "results/logs/ears/{ear}.log",
     benchmark:
@@ -38,6 +35,9 @@ rule ear:
     resources:
         launch=launch,
         again=again("ear"),
+    params:
+        section=shared(sections.training_of_ears),
+        plan=lambda wildcards: as_json(getattr(PARAMS.ears, wildcards.ear).plan),
     message:
         "Train the {wildcards.ear}"
     shell:
@@ -50,18 +50,18 @@ rule card:
         ears=expand("results/ears/{ear}.safetensors", ear=EARS),
         summaries=expand("results/ears/{ear}/summary.json", ear=EARS),
         code=sources("card"),
-        template="src/ostinato/ears/card.md.j2",
+        template="src/ostinato/listen/card.md.j2",
     output:
         "results/ears/card.md",
         "results/ears/scores.json",
-    params:
-        section=section("ears"),
-        listen=section("listen"),
     log:
         "results/logs/ears/card.log",
     benchmark:
         "results/benchmarks/ears/card.tsv"
     threads: 8
+    params:
+        section=section("ears"),
+        listen=section("listen"),
     message:
         "Evaluate the ears and write their card"
     shell:
@@ -75,13 +75,13 @@ rule track_ears:
         code=sources("track"),
     output:
         "results/ears/tracked.json",
-    params:
-        section=section("track"),
-        models=expand("results/ears/{ear}", ear=EARS),
     log:
         "results/logs/ears/track.log",
     benchmark:
         "results/benchmarks/ears/track.tsv"
+    params:
+        section=section("track"),
+        models=expand("results/ears/{ear}", ear=EARS),
     message:
         "Import the ears' training and scores into MLflow"
     shell:

@@ -5,12 +5,12 @@ rule listen:
         code=sources("listen"),
     output:
         directory("results/listen/{shard}"),
-    params:
-        section=section("listen"),
     log:
         "results/logs/listen/{shard}.log",
     benchmark:
         "results/benchmarks/listen/{shard}.tsv"
+    params:
+        section=section("listen"),
     message:
         "Hear beats, chords, key and sections of {wildcards.shard}"
     shell:

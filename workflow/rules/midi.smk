@@ -4,13 +4,13 @@ rule scores:
         code=sources("scores-to-midi"),
     output:
         directory("results/midi/scores"),
-    params:
-        section=midi("pieces"),
     log:
         "results/logs/midi/scores.log",
     benchmark:
         "results/benchmarks/midi/scores.tsv"
     threads: 8
+    params:
+        section=midi("pieces"),
     message:
         "Convert scores of the music21 wheel to MIDI"
     shell:
@@ -19,21 +19,21 @@ rule scores:
 
 rule pieces:
     input:
-        midi=lambda wildcards: watched(MIDI_FILES) if MIDI_FOLDER else "results/midi/scores",
+        midi=lambda wildcards: inputs.watched(MIDI_FILES) if MIDI_FOLDER else "results/midi/scores",
         code=sources("pieces"),
     output:
         pieces="results/midi/pieces.jsonl",
         set_aside="results/midi/set_aside.tsv",
-    params:
-        section=midi("pieces"),
-        words=lambda wildcards: json.dumps(PARAMS.midi.tokens.model_dump(include={"pitches", "programs"}), sort_keys=True),
-        folder=lambda wildcards: MIDI_FOLDER or "results/midi/scores",
-        others=others(MIDI_FILES),
     log:
         "results/logs/midi/pieces.log",
     benchmark:
         "results/benchmarks/midi/pieces.tsv"
     threads: 8
+    params:
+        section=midi("pieces"),
+        words=lambda wildcards: as_json(PARAMS.midi.tokens.model_dump(include={"pitches", "programs"})),
+        folder=lambda wildcards: MIDI_FOLDER or "results/midi/scores",
+        others=lambda wildcards: inputs.state_of_others(MIDI_FILES),
     message:
         "Read every MIDI file, set aside what cannot be used, split by composition"
     shell:
@@ -48,14 +48,14 @@ rule tokens:
         tokenizer="results/midi/tokens/tokenizer.json",
         words=expand("results/midi/tokens/{shard}.npy", shard=MIDI_SHARDS),
         index=expand("results/midi/tokens/{shard}.jsonl", shard=MIDI_SHARDS),
-    params:
-        section=midi("tokens"),
-        shards=len(MIDI_SHARDS),
     log:
         "results/logs/midi/tokens.log",
     benchmark:
         "results/benchmarks/midi/tokens.tsv"
     threads: 8
+    params:
+        section=midi("tokens"),
+        shards=len(MIDI_SHARDS),
     message:
         "Make the vocabulary and turn every piece into words"
     shell:
@@ -70,13 +70,6 @@ rule pretrain:
         code=sources("midi-train"),
     output:
         expand("results/midi/models/{name}/{file}", name=PRETRAINED, file=MIDI_MODEL),
-    params:
-        section=midi_training,
-        model=midi("model"),
-        augmentation=midi("augmentation"),
-        plans=lambda wildcards: list(map(as_json, MIDI_PLANS)),
-        names=PRETRAINED,
-        models=expand("results/midi/models/{name}", name=PRETRAINED),
     log:
         "results/logs/midi/pretrain.log",
     benchmark:
@@ -87,6 +80,13 @@ rule pretrain:
     resources:
         launch=launch,
         again=again("pretrain"),
+    params:
+        section=shared(sections.midi_training),
+        model=midi("model"),
+        augmentation=midi("augmentation"),
+        plans=lambda wildcards: list(map(as_json, MIDI_PLANS)),
+        names=PRETRAINED,
+        models=expand("results/midi/models/{name}", name=PRETRAINED),
     message:
         "Train the MIDI GPT on all pieces: the runs of its sweep"
     shell:
@@ -102,12 +102,12 @@ rule best_midi:
         code=sources("best"),
     output:
         expand("results/midi/models/pretrained/{file}", file=MIDI_MODEL),
-    params:
-        models=expand("results/midi/models/{name}", name=PRETRAINED),
     log:
         "results/logs/midi/best.log",
     benchmark:
         "results/benchmarks/midi/best.tsv"
+    params:
+        models=expand("results/midi/models/{name}", name=PRETRAINED),
     message:
         "Take the run of the sweep that is best on validation"
     shell:
@@ -123,11 +123,6 @@ rule finetune:
         code=sources("midi-train"),
     output:
         expand("results/midi/models/{{composer}}/{file}", file=MIDI_MODEL),
-    params:
-        section=midi_training,
-        model=midi("model"),
-        augmentation=midi("augmentation"),
-        plan=lambda wildcards: as_json(PARAMS.midi.train.finetune),
     log:
         "results/logs/midi/{composer}.log",
     benchmark:
@@ -138,6 +133,11 @@ rule finetune:
     resources:
         launch=launch,
         again=again("finetune"),
+    params:
+        section=shared(sections.midi_training),
+        model=midi("model"),
+        augmentation=midi("augmentation"),
+        plan=lambda wildcards: as_json(PARAMS.midi.train.finetune),
     message:
         "Fine-tune the MIDI GPT on {wildcards.composer}"
     shell:
@@ -154,13 +154,13 @@ rule compositions:
         code=sources("compositions"),
     output:
         directory("results/midi/demos"),
-    params:
-        section=midi("demos"),
-        models=expand("results/midi/models/{name}", name=MIDI_MODELS),
     log:
         "results/logs/midi/compositions.log",
     benchmark:
         "results/benchmarks/midi/compositions.tsv"
+    params:
+        section=midi("demos"),
+        models=expand("results/midi/models/{name}", name=MIDI_MODELS),
     message:
         "Compose what the page shows"
     shell:
@@ -177,13 +177,13 @@ rule judge_midi:
     output:
         scores="results/midi/scores.json",
         judgements="results/midi/judgements.json",
-    params:
-        section=section("judge"),
     log:
         "results/logs/midi/judge.log",
     benchmark:
         "results/benchmarks/midi/judge.tsv"
     threads: 8
+    params:
+        section=section("judge"),
     message:
         "Measure the compositions, and how well the model predicts held-out pieces"
     shell:

@@ -7,14 +7,14 @@ rule judge:
     output:
         scores="results/scores.json",
         judgements="results/judgements.json",
-    params:
-        section=section("judge"),
-        listen=section("listen"),
     log:
         "results/logs/judge.log",
     benchmark:
         "results/benchmarks/judge.tsv"
     threads: 8
+    params:
+        section=section("judge"),
+        listen=section("listen"),
     message:
         "Hear which chords the demos play and compare them with those asked"
     shell:
@@ -33,14 +33,14 @@ rule track:
         code=sources("track"),
     output:
         "results/tracked.json",
-    params:
-        section=section("track"),
-        midi_models=expand("results/midi/models/{name}", name=[*PRETRAINED, *MIDI_MODELS]),
-        models=expand("results/models/{name}", name=MODELS),
     log:
         "results/logs/track.log",
     benchmark:
         "results/benchmarks/track.tsv"
+    params:
+        section=section("track"),
+        midi_models=expand("results/midi/models/{name}", name=[*PRETRAINED, *MIDI_MODELS]),
+        models=expand("results/models/{name}", name=MODELS),
     message:
         "Import runs, scores and demos into MLflow"
     shell:
@@ -58,16 +58,17 @@ rule cost:
         code=sources("cost"),
     output:
         "results/cluster.csv",
-    params:
-        # all but those that launch a training, which is counted by itself, and those that may run beside this one or after it
-        rules=lambda wildcards: [f"{rule.name}={rule.benchmark}" for rule in workflow.rules
-                                 if rule.benchmark and "launch" not in rule.resources and rule.name not in ("track", "cost", "page")],
-        models=expand("results/models/{name}", name=MODELS) + expand("results/ears/{ear}", ear=EARS),
-        midi_models=expand("results/midi/models/{name}", name=[*PRETRAINED, *MIDI_MODELS]),
     log:
         "results/logs/cost.log",
     benchmark:
         "results/benchmarks/cost.tsv"
+    params:
+        # all but those that launch a training, which is counted by itself, and those that may run beside this one or after it
+        rules=lambda wildcards: [
+            f"{rule.name}={rule.benchmark}" for rule in workflow.rules if rule.benchmark and "launch" not in rule.resources and rule.name not in ("track", "cost", "page")
+        ],
+        models=expand("results/models/{name}", name=MODELS) + expand("results/ears/{ear}", ear=EARS),
+        midi_models=expand("results/midi/models/{name}", name=[*PRETRAINED, *MIDI_MODELS]),
     message:
         "Count what the run cost"
     shell:
@@ -93,14 +94,14 @@ rule page:
         templates=glob("src/ostinato/report/*.j2"),
     output:
         "results/report/index.html",
-    params:
-        section=section("report"),
-        models=expand("results/models/{name}", name=MODELS),
-        midi_models=expand("results/midi/models/{name}", name=MIDI_MODELS),
     log:
         "results/logs/report.log",
     benchmark:
         "results/benchmarks/report.tsv"
+    params:
+        section=section("report"),
+        models=expand("results/models/{name}", name=MODELS),
+        midi_models=expand("results/midi/models/{name}", name=MIDI_MODELS),
     message:
         "Write the page"
     shell:

@@ -4,14 +4,10 @@ rule base:
         codec="results/codec/compression_state_dict.bin",
         codes=expand("results/codes/{shard}.npy", shard=SHARDS),
         index=expand("results/codes/{shard}.jsonl", shard=SHARDS),
-        pretrained=pretrained_files(),
+        pretrained=inputs.pretrained(PARAMS.model.pretrained),
         code=sources("train"),
     output:
         expand("results/models/base/{file}", file=["state_dict.bin", "events.jsonl", "summary.json"]),
-    params:
-        section=training,
-        model=section("model"),
-        plan=lambda wildcards: as_json(PARAMS.train.base),
     log:
         "results/logs/train/base.log",
     benchmark:
@@ -22,6 +18,10 @@ rule base:
     resources:
         launch=launch,
         again=again("base"),
+    params:
+        section=shared(sections.training),
+        model=section("model"),
+        plan=lambda wildcards: as_json(PARAMS.train.base),
     message:
         "Train the base model: music by instrument, no chords; a pretrained one is taken as it is"
     shell:
@@ -38,12 +38,6 @@ rule tune:
         code=sources("train"),
     output:
         expand("results/models/{name}/{file}", name=TUNED, file=["state_dict.bin", "events.jsonl", "summary.json"]),
-    params:
-        section=training,
-        model=section("model"),
-        plans=lambda wildcards: list(map(as_json, PLANS)),
-        names=TUNED,
-        models=expand("results/models/{name}", name=TUNED),
     log:
         "results/logs/train/tune.log",
     benchmark:
@@ -54,6 +48,12 @@ rule tune:
     resources:
         launch=launch,
         again=again("tune"),
+    params:
+        section=shared(sections.training),
+        model=section("model"),
+        plans=lambda wildcards: list(map(as_json, PLANS)),
+        names=TUNED,
+        models=expand("results/models/{name}", name=TUNED),
     message:
         "Fine-tune on chord prompts: the runs of the sweep"
     shell:
@@ -69,12 +69,12 @@ rule best:
         code=sources("best"),
     output:
         expand("results/models/tuned/{file}", file=["state_dict.bin", "events.jsonl", "summary.json"]),
-    params:
-        models=expand("results/models/{name}", name=TUNED),
     log:
         "results/logs/best.log",
     benchmark:
         "results/benchmarks/best.tsv"
+    params:
+        models=expand("results/models/{name}", name=TUNED),
     message:
         "Take the run of the sweep that is best on validation"
     shell:

@@ -11,13 +11,14 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ostinato.files import UserError
-from ostinato.sections import Launch
+from ostinato.params.blocks import Launch
 
 #: What Snakemake calls a profile's file, in the order in which it looks.
 PROFILES = ("profile.yaml", "config.v9+.yaml", "config.yaml")
@@ -106,7 +107,7 @@ class Profile:
         large = {rule for rule, count in threads.items() if count > 1}
         alone = [*sorted({*self.rules, *large} - {rule for members in groups.values() for rule in members}), OTHERS]
         for attempt in range(1, self.attempts + 1):
-            ask = {rule: self._demand(rule, threads.get(rule, 1), attempt) for rule in {*alone, *sum(groups.values(), [])}}
+            ask = {rule: self._demand(rule, threads.get(rule, 1), attempt) for rule in {*alone, *chain(*groups.values())}}
             yield from (ask[rule] for rule in alone)
             for group, members in groups.items():
                 most = min(shards, int(self._section("group-components").get(group, 1)))
@@ -130,10 +131,18 @@ class Profile:
         value = {name: evaluated(name, text, attempt, threads, f"{self.where}: {self._key(rule, name)}") for name, text in said.items()}
         flags = [f"--{name}={value[name]}" for name in ("qos", "constraint") if value.get(name) is not None]
         keys = {"partition": "slurm_partition", "account": "slurm_account", "memory": "mem_mb", "time": "runtime"}
-        return Demand(rule, attempt, value.get("slurm_partition"), value.get("slurm_account"), threads,
-                      int(value.get("mem_mb") or value.get("mem") or (value.get("mem_mb_per_cpu") or 0) * threads), int(value.get("runtime") or 0),
-                      str(self.where), {name: self._key(rule, key) for name, key in keys.items()} | {"cpus": "max-threads (of all rules)"},
-                      (*flags, *shlex.split(str(value.get("slurm_extra") or ""))))
+        return Demand(
+            rule,
+            attempt,
+            value.get("slurm_partition"),
+            value.get("slurm_account"),
+            threads,
+            int(value.get("mem_mb") or value.get("mem") or (value.get("mem_mb_per_cpu") or 0) * threads),
+            int(value.get("runtime") or 0),
+            str(self.where),
+            {name: self._key(rule, key) for name, key in keys.items()} | {"cpus": "max-threads (of all rules)"},
+            (*flags, *shlex.split(str(value.get("slurm_extra") or ""))),
+        )
 
     def _key(self, rule: str, name: str) -> str:
         return f"set-resources.{rule}.{name}" if name in self.rules.get(rule, {}) else f"default-resources.{name}"
@@ -144,8 +153,14 @@ def _together(group: str, members: Sequence[tuple[Demand, int]]) -> Demand:
     largest, count = max(members, key=lambda one: one[0].memory_mb * one[1])
     wide = {"cpus": f"group-components.{group}", "memory": f"group-components.{group} or {largest.keys['memory']}"} if count > 1 else {}
     names = " + ".join(f"{times} x {one.who}" if times > 1 else one.who for one, times in members)
-    return replace(largest, who=f"group {group} ({names})", keys={**largest.keys, **wide}, cpus=max(one.cpus * times for one, times in members),
-                   memory_mb=largest.memory_mb * count, minutes=sum(one.minutes for one, _ in members))
+    return replace(
+        largest,
+        who=f"group {group} ({names})",
+        keys={**largest.keys, **wide},
+        cpus=max(one.cpus * times for one, times in members),
+        memory_mb=largest.memory_mb * count,
+        minutes=sum(one.minutes for one, _ in members),
+    )
 
 
 def evaluated(name: str, text: Any, attempt: int, threads: int, where: str) -> Any:
@@ -166,8 +181,21 @@ def training(launch: Launch, where: str) -> Demand:
     """What a training job asks; `where` names the file that says so."""
     names = {name: name for name in ("partition", "account", "cpus", "gpus", "nodes")} | {"memory": "mem_gb", "time": "timeout_min"}
     options = tuple(f"--{name}" if value is True else f"--{name}={value}" for name, value in launch.options.items() if value is not False)
-    return Demand("training", 1, launch.partition, launch.account, launch.cpus * launch.tasks_per_node, launch.mem_gb * 1024, launch.timeout_min,
-                  where, {name: f"train.launch.{key}" for name, key in names.items()}, options, launch.gpus, launch.gpu_type, launch.nodes)
+    return Demand(
+        "training",
+        1,
+        launch.partition,
+        launch.account,
+        launch.cpus * launch.tasks_per_node,
+        launch.mem_gb * 1024,
+        launch.timeout_min,
+        where,
+        {name: f"train.launch.{key}" for name, key in names.items()},
+        options,
+        launch.gpus,
+        launch.gpu_type,
+        launch.nodes,
+    )
 
 
 def read_rules(folder: Path) -> dict[str, Rule]:
@@ -182,6 +210,7 @@ def read_rules(folder: Path) -> dict[str, Rule]:
 
 def says(paths: Sequence[Path], *keys: str) -> Path:
     """The last of the parameter files that says a key, which counts; the first where none does."""
+
     def has(path: Path) -> bool:
         value: Any = _read(path)
         for key in keys:

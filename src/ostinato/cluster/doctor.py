@@ -1,4 +1,4 @@
-"""`ostinato doctor`: check a Slurm site before a long run. One line a check: `ok`, `WARN` or `FAIL`, what was found, and what to do.
+"""Check a Slurm site before a long run. One line a check: `ok`, `WARN` or `FAIL`, what was found, and what to do.
 
 Checked are Slurm's commands, what the profile's rules and training ask against what partitions have, a small job on each of them, whether training fits
 the GPU, and MLflow. Parameters are laid over one another as Snakemake does: a --configfile takes the place of the profile's own. The exit status is 1 when
@@ -7,56 +7,35 @@ something FAILs.
 
 from __future__ import annotations
 
-import argparse
 import shutil
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from ostinato.cluster import outside
 from ostinato.cluster.demands import Demand, Profile, read_rules, says, training
-from ostinato.cluster.finding import FAIL, WARN, Finding, fail, guarded, ok, warn
+from ostinato.cluster.finding import Finding, fail, guarded, ok, warn
 from ostinato.cluster.fit import accounts, fits, preemption, warning
 from ostinato.cluster.probe import probes
 from ostinato.cluster.slurm import Slurm, ask, survey
-from ostinato.files import UserError, write_json
+from ostinato.files import UserError
 from ostinato.params import Params, load
 
 COMMANDS = ("sbatch", "squeue", "scancel", "sacct", "sinfo", "scontrol", "srun")
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the stage's options."""
-    parser.add_argument("--profile", type=Path, default=Path("cluster/slurm"), help="Snakemake profile (default: cluster/slurm)")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameter file (default: params.yaml)")
-    parser.add_argument("--configfile", type=Path, nargs="+", action="extend", default=[], help="laid over it, in place of what the profile names")
-    parser.add_argument("--no-jobs", action="store_true", help="submit no jobs")
-    parser.add_argument("--wait", type=float, default=300, help="how long such a job may wait and run, seconds (default: 300)")
-    parser.add_argument("--json", type=Path, help="file to write all findings to")
-
-
-def run(args: argparse.Namespace) -> None:
-    """Check, and print each finding as it comes. Ends the process with status 1 when something FAILs."""
-    site, findings = Site(args), []
-    for name, check in CHECKS.items():
-        for finding in guarded(name, lambda check=check: check(site)):
-            print(finding.line, flush=True)
-            findings.append(finding)
-    if args.json:
-        write_json(args.json, [asdict(finding) for finding in findings])
-    failed, doubtful = (sum(finding.level == level for finding in findings) for level in (FAIL, WARN))
-    print(f"{len(findings)} checks: {failed} FAIL, {doubtful} WARN")
-    if failed:
-        sys.exit(1)
-
-
 class Site:
     """What the checks ask about; each part is read when it is first asked for, and raises UserError when it cannot be."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
+    def __init__(self, profile: Path, parameters: Path, configfiles: Sequence[Path] = (), wait: float | None = 300.0) -> None:
+        """
+        Args:
+            profile: folder of the Snakemake profile.
+            parameters, configfiles: files of parameters, and what lies over them in place of what the profile names.
+            wait: how long a job that probes a partition may wait and run, seconds; None: no job is submitted.
+        """
+        self.folder, self.parameters, self.configfiles, self.wait = profile, parameters, list(configfiles), wait
         self.silence = ""
 
     @cached_property
@@ -73,12 +52,12 @@ class Site:
     @cached_property
     def profile(self) -> Profile:
         """What rules ask."""
-        return Profile(self.args.profile)
+        return Profile(self.folder)
 
     @cached_property
     def paths(self) -> list[Path]:
         """The parameter files, the later over the earlier."""
-        return [self.args.params, *(self.args.configfile or self.profile.configfiles)]
+        return [self.parameters, *(self.configfiles or self.profile.configfiles)]
 
     @cached_property
     def params(self) -> Params:
@@ -119,8 +98,11 @@ def _accounting() -> Iterator[Finding]:
         ask("sacct", "--allocations", "--noheader", "--parsable2", "--format=JobID", "--starttime=now-1minute", timeout=30)
         yield ok("accounting", "sacct answers")
     except UserError as error:
-        yield fail("accounting", str(error), "Snakemake's plugin asks sacct for its jobs, and so do the costs: the site must run slurmdbd "
-                   "(slurm-status-command: squeue in the profile helps the plugin alone)")
+        yield fail(
+            "accounting",
+            str(error),
+            "Snakemake's plugin asks sacct for its jobs, and so do the costs: the site must run slurmdbd (slurm-status-command: squeue in the profile helps the plugin alone)",
+        )
 
 
 def rules(site: Site) -> Iterator[Finding]:
@@ -133,8 +115,11 @@ def rules(site: Site) -> Iterator[Finding]:
 def trainings(site: Site) -> Iterator[Finding]:
     """`train.launch` against the partitions."""
     if not site.training:
-        yield warn("training", f"train.launch.cluster is local ({says(site.paths, 'train', 'launch', 'cluster')}): training would run on this machine",
-                   f"name the profile's file beside yours: --configfile {' '.join(map(str, [*site.profile.configfiles, *site.args.configfile]))}")
+        yield warn(
+            "training",
+            f"train.launch.cluster is local ({says(site.paths, 'train', 'launch', 'cluster')}): training would run on this machine",
+            f"name the profile's file beside yours: --configfile {' '.join(map(str, [*site.profile.configfiles, *site.configfiles]))}",
+        )
         return
     launch = site.params.train.launch
     yield warning(launch, site.paths)
@@ -150,7 +135,7 @@ def _accepted(site: Site) -> Iterator[Finding]:
 
     from ostinato.train.jobs import resources
 
-    executor = submitit.AutoExecutor("results/runs/jobs", cluster="slurm")
+    executor: Any = submitit.AutoExecutor("results/runs/jobs", cluster="slurm")
     executor.update_parameters(name="ostinato-doctor", **resources(site.params.train.launch))
     try:
         ask("sbatch", "--test-only", given=executor._executor._make_submission_file_text("true", "doctor"))
@@ -162,12 +147,12 @@ def _accepted(site: Site) -> Iterator[Finding]:
 
 def jobs(site: Site) -> Iterable[Finding]:
     """A job on each partition, that of training with its GPUs."""
-    if site.args.no_jobs:
+    if site.wait is None:
         return []
     asked = [*([site.training] if site.training else []), *site.rules]
     first = {(one.partition, one.account, one.gpus): one for one in reversed(asked) if one.attempt == 1 and site.slurm.partition(one.partition)}
     gpu_gb = site.params.train.launch.gpu_gb
-    return probes(list(first.values())[::-1], site.args.params, Path("results"), site.args.wait, site.profile.patience, gpu_gb)
+    return probes(list(first.values())[::-1], site.parameters, Path("results"), site.wait, site.profile.patience, gpu_gb)
 
 
 def memory(site: Site) -> Iterator[Finding]:
@@ -181,5 +166,4 @@ def mlflow(site: Site) -> Iterator[Finding]:
     yield from outside.mlflow(site.params.track.uri, f"track.uri in {says(site.paths, 'track', 'uri')}")
 
 
-CHECKS: dict[str, Callable[[Site], Iterable[Finding]]] = {
-    "commands": commands, "rules": rules, "training": trainings, "probe": jobs, "memory": memory, "MLflow": mlflow}
+CHECKS: dict[str, Callable[[Site], Iterable[Finding]]] = {"commands": commands, "rules": rules, "training": trainings, "probe": jobs, "memory": memory, "MLflow": mlflow}

@@ -11,7 +11,7 @@ from ostinato.cluster.demands import OTHERS, Demand, says
 from ostinato.cluster.finding import Finding, fail, ok, warn
 from ostinato.cluster.slurm import Node, Partition, Slurm, as_time, ask
 from ostinato.files import UserError
-from ostinato.sections import Launch
+from ostinato.params.blocks import Launch
 
 #: A checkpoint of a small model on a network file system, s.
 SHORTEST_WARNING = 30
@@ -42,8 +42,9 @@ def _time(where: str, partition: Partition, demands: Sequence[Demand]) -> Iterat
         longest = max(one.minutes for one in demands)
         asked = f"up to {as_time(longest)}" if longest else "for no time (DefaultTime counts)"
         yield ok(where, f"jobs ask {asked}, MaxTime is {as_time(partition.max_minutes)}")
-    yield from _not_met(where, too_long, lambda one: as_time(one.minutes), lambda one: ["time"],
-                        f"MaxTime is {as_time(partition.max_minutes)}, so such jobs wait for ever or are refused")
+    yield from _not_met(
+        where, too_long, lambda one: as_time(one.minutes), lambda one: ["time"], f"MaxTime is {as_time(partition.max_minutes)}, so such jobs wait for ever or are refused"
+    )
 
 
 def _size(where: str, partition: Partition, demands: Sequence[Demand]) -> Iterator[Finding]:
@@ -65,8 +66,7 @@ def _memory(demand: Demand) -> tuple[int, int]:
     return demand.memory_mb, demand.cpus
 
 
-def _not_met(where: str, demands: Sequence[Demand], words: Callable[[Demand], str], short: Callable[[Demand], list[str]],
-             limit: str) -> Iterator[Finding]:
+def _not_met(where: str, demands: Sequence[Demand], words: Callable[[Demand], str], short: Callable[[Demand], list[str]], limit: str) -> Iterator[Finding]:
     """FAIL for what first attempts ask too much, WARN for what only later ones do. `words` says what one asks, `short` what of it is too much."""
     first: dict[str, Demand] = {}
     for one in sorted(demands, key=lambda one: one.attempt):
@@ -97,8 +97,11 @@ def _short(nodes: Sequence[Node], demand: Demand) -> list[str]:
     """Which of a demand's quantities no node has; where each alone is there, those that no node has together."""
     if _fitting(nodes, demand):
         return ["nodes"]
-    alone = {"cpus": all(node.cpus < demand.cpus for node in nodes), "memory": all(node.memory_mb < demand.memory_mb for node in nodes),
-             "gpus": all(node.count(demand.gpu_type) < demand.gpus for node in nodes)}
+    alone = {
+        "cpus": all(node.cpus < demand.cpus for node in nodes),
+        "memory": all(node.memory_mb < demand.memory_mb for node in nodes),
+        "gpus": all(node.count(demand.gpu_type) < demand.gpus for node in nodes),
+    }
     return [name for name, short in alone.items() if short] or ["cpus", "memory"]
 
 
@@ -160,12 +163,18 @@ def preemption(slurm: Slurm, launch: Launch) -> Iterator[Finding]:
     """For information: what becomes of a training job that is preempted or whose node is lost."""
     config, partition = slurm.config, slurm.partition(launch.partition)
     requeue = launch.options.get("requeue", True) and not launch.options.get("no-requeue", False)
-    yield ok("training, requeueing", f"JobRequeue is {config.get('JobRequeue', 'not said')}; training asks " + (
-        "--requeue, which goes before it" if requeue else "for none: a job that ends so is submitted anew while the pipeline runs"))
+    yield ok(
+        "training, requeueing",
+        f"JobRequeue is {config.get('JobRequeue', 'not said')}; training asks "
+        + ("--requeue, which goes before it" if requeue else "for none: a job that ends so is submitted anew while the pipeline runs"),
+    )
     if not partition or config.get("PreemptType", "preempt/none") == "preempt/none" or partition.preempt == "OFF":
         yield ok("training, preemption", "jobs of this partition are not preempted")
         return
     ours = "preempt_send_user_signal" in config.get("SlurmctldParameters", "")
     signal = "the signal that means: checkpoint, requeue" if ours else "SIGTERM, which means: checkpoint"
-    yield ok("training, preemption", f"PreemptMode is {partition.preempt}, GraceTime {partition.grace} s, and jobs are sent {signal}; "
-             "a checkpoint that takes longer is lost, and what came after the one before is done again")
+    yield ok(
+        "training, preemption",
+        f"PreemptMode is {partition.preempt}, GraceTime {partition.grace} s, and jobs are sent {signal}; "
+        "a checkpoint that takes longer is lost, and what came after the one before is done again",
+    )

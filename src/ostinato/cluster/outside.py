@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import subprocess
 import tempfile
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import yaml
 
 from ostinato.cluster.finding import Finding, fail, guarded, ok, warn
 from ostinato.files import UserError
@@ -30,12 +28,13 @@ def memory(params: Params) -> Iterator[Finding]:
     """Whether training fits the GPU that `train.launch.gpu_gb` tells of, and the memory of a node that `mem_gb` asks for."""
     launch, model = params.train.launch, params.model.pretrained
     if not launch.gpus or not launch.gpu_gb:
-        yield (ok("memory", "not checked: training asks for no GPU") if not launch.gpus else
-               warn("memory", "not checked: train.launch.gpu_gb is 0", "say there how many GB a GPU has"))
+        yield (
+            ok("memory", "not checked: training asks for no GPU") if not launch.gpus else warn("memory", "not checked: train.launch.gpu_gb is 0", "say there how many GB a GPU has")
+        )
     if launch.cluster == "local" and not (launch.gpus and launch.gpu_gb):
         return
     for which in ("tune",) if model else ("base", "tune"):  # a pretrained base is not trained
-        yield from guarded(f"memory, train.{which}", lambda which=which: _planned(params, which))
+        yield from guarded(f"memory, train.{which}", partial(_planned, params, which))
 
 
 def _planned(params: Params, which: str) -> Iterator[Finding]:
@@ -43,16 +42,11 @@ def _planned(params: Params, which: str) -> Iterator[Finding]:
     from ostinato.train import host, plan
 
     launch = params.train.launch
-    parser = argparse.ArgumentParser()
-    plan.arguments(parser)
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        yaml.safe_dump(params.model_dump(mode="json"), file)
-        file.flush()
-        try:
-            planned = plan.configured(parser.parse_args(["--params", file.name, "--run", which]))
-        except UserError as error:
-            yield warn(f"memory, train.{which}", f"not checked: {error}", "")
-            return
+    try:
+        planned = plan.configured(params, which)
+    except UserError as error:
+        yield warn(f"memory, train.{which}", f"not checked: {error}", "")
+        return
     if launch.cluster == "slurm":
         yield _node(f"host memory, train.{which}", host.of(planned, launch))
     if not launch.gpus or not launch.gpu_gb:
@@ -78,8 +72,11 @@ def pretrained(params: Params) -> Iterator[Finding]:
     """Whether what comes from the model hub is here or can be had."""
     from ostinato.lm.pretrained import LM_FILE
 
-    wanted = {params.model.pretrained: LM_FILE, "t5-base" if params.model.pretrained else None: "config.json",
-              params.codec.pretrained if params.codec.kind == "encodec" else None: "config.json"}
+    wanted = {
+        params.model.pretrained: LM_FILE,
+        "t5-base" if params.model.pretrained else None: "config.json",
+        params.codec.pretrained if params.codec.kind == "encodec" else None: "config.json",
+    }
     for name, file in wanted.items():
         if name and not Path(name).is_dir() and re.fullmatch(r"[\w.-]+/[\w.-]+|t5-base", name):
             yield _on_hub(name, file)

@@ -105,8 +105,16 @@ def probes(demands: Sequence[Demand], params: Path, results: Path, wait: float, 
 def _send(probe: Probe, params: Path) -> None:
     """Submit one; a refusal is kept."""
     demand, folder = probe.demand, probe.answer.parent
-    places = {"project": Path.cwd(), "params": params.resolve(), "folder": folder, "answer": probe.answer, "python": sys.executable,
-              "lock": folder / LOCK, "attempt": locks.ATTEMPT, "seconds": locks.SECONDS}
+    places = {
+        "project": Path.cwd(),
+        "params": params.resolve(),
+        "folder": folder,
+        "answer": probe.answer,
+        "python": sys.executable,
+        "lock": folder / LOCK,
+        "attempt": locks.ATTEMPT,
+        "seconds": locks.SECONDS,
+    }
     quoted = {name: shlex.quote(str(value)) for name, value in places.items()}
     gpus = [f"--gpus-per-node={f'{demand.gpu_type}:' if demand.gpu_type else ''}{demand.gpus}"] if demand.gpus else []
     size = ["--nodes=1", "--ntasks=1", "--cpus-per-task=1", "--mem=1000", "--time=1", *gpus]
@@ -194,9 +202,11 @@ def _time(probe: Probe, answer: dict[str, str]) -> Finding:
 
 def _room(probe: Probe, answer: dict[str, str]) -> Iterator[Finding]:
     """Shared memory and disks."""
-    room = {"/dev/shm": (answer["shm"], SHM, "loaders of data use it: set num_workers to 0 where they fail, or ask for more"),
-            f"{probe.answer.parents[1]} (free)": (answer["results_free"], DISK, "make room there"),
-            f"{answer['tmp']} (free)": (answer["tmp_free"], DISK, "set TMPDIR to a larger disk")}
+    room = {
+        "/dev/shm": (answer["shm"], SHM, "loaders of data use it: set num_workers to 0 where they fail, or ask for more"),
+        f"{probe.answer.parents[1]} (free)": (answer["results_free"], DISK, "make room there"),
+        f"{answer['tmp']} (free)": (answer["tmp_free"], DISK, "set TMPDIR to a larger disk"),
+    }
     short = [f"{place} {_gb(size)}" for place, (size, least, _) in room.items() if float(size or 0) < least]
     if not short:
         yield ok(probe.name, ", ".join(f"{place} {_gb(size)}" for place, (size, _, _) in room.items()))

@@ -88,8 +88,14 @@ def _partition(line: str) -> Partition | None:
     if "PartitionName" not in said:
         return None
     grace = said.get("GraceTime", "0")
-    return Partition(said["PartitionName"], said.get("State", "?"), minutes(said.get("MaxTime", "UNLIMITED")), said.get("Default") == "YES",
-                     said.get("PreemptMode", "OFF"), int(grace) if grace.isdecimal() else 0)
+    return Partition(
+        said["PartitionName"],
+        said.get("State", "?"),
+        minutes(said.get("MaxTime", "UNLIMITED")),
+        said.get("Default") == "YES",
+        said.get("PreemptMode", "OFF"),
+        int(grace) if grace.isdecimal() else 0,
+    )
 
 
 def _node(said: list[str]) -> Node:

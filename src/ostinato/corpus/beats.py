@@ -56,26 +56,26 @@ def beats_of(entries: list[BeatEntry], duration: float) -> tuple[Beats, list[str
     Raises:
         UserError: these cannot be the beats of a song of `duration` s.
     """
-    kept: list[BeatEntry] = []
+    kept: list[tuple[float, BeatEntry]] = []  # with their times
     problems = []
     for entry in entries:
         if entry.time is not None and not math.isfinite(entry.time):
             raise UserError(f"{entry.place}: found '{excerpt(entry.found)}', expected times in seconds that are numbers")
-        if entry.time is None or (kept and entry.time <= kept[-1].time):
-            problems.append(f"{entry.place}: found '{excerpt(entry.found)}', expected a time" + (f" after {kept[-1].time:g} s" if kept else " in seconds"))
+        if entry.time is None or (kept and entry.time <= kept[-1][0]):
+            problems.append(f"{entry.place}: found '{excerpt(entry.found)}', expected a time" + (f" after {kept[-1][0]:g} s" if kept else " in seconds"))
         else:
-            kept.append(entry)
-    _refuse_strange(kept, problems, duration)
-    kept = [entry for entry in kept if 0 <= entry.time <= duration]
-    positions, strange = _positions(kept)
-    return Beats(np.array([entry.time for entry in kept]), positions), problems + strange
+            kept.append((entry.time, entry))
+    _refuse_strange([time for time, _ in kept], problems, duration)
+    kept = [(time, entry) for time, entry in kept if 0 <= time <= duration]
+    positions, strange = _positions([entry for _, entry in kept])
+    return Beats(np.array([time for time, _ in kept]), positions), problems + strange
 
 
-def _refuse_strange(kept: list[BeatEntry], problems: list[str], duration: float) -> None:
+def _refuse_strange(times: list[float], problems: list[str], duration: float) -> None:
     first = f"; {len(problems)} lines cannot be used, first {problems[0]}" if problems else ""
-    end = kept[-1].time if kept else 0.0
+    end = times[-1] if times else 0.0
     refuse_beyond(end, duration)
-    inside = [entry.time for entry in kept if 0 <= entry.time <= duration]
+    inside = [time for time in times if 0 <= time <= duration]
     if len(inside) < 2:
         raise UserError(f"found {len(inside)} beats within the song, expected at least 2{first}")
     if inside[-1] - inside[0] < FEWEST_COVERED * duration:
@@ -90,11 +90,13 @@ def _positions(kept: list[BeatEntry]) -> tuple[np.ndarray | None, list[str]]:
     wrong = [entry for entry, position in zip(kept, found) if position is None]
     listed = [f"{entry.place}: found '{excerpt(entry.found)}', expected a place in the bar from 1 to {LONGEST_BAR}" for entry in wrong]
     pairs = list(zip(found, found[1:]))
-    if sum(None not in pair and pair[1] in (pair[0] + 1, 1) for pair in pairs) < COUNTED * len(pairs):
+    if sum(one is not None and other is not None and other in (one + 1, 1) for one, other in pairs) < COUNTED * len(pairs):
         told = listed[0] if listed else f"found places such as {', '.join(f'{place:g}' for place in found[:5])}, expected 1, 2, 3, 4, 1, ..."
         return None, [f"{told}; these do not count the beats of a bar, which are heard instead"]
+    before = 0.0
     for place, position in enumerate(found):
         if position is None:
-            after = next((later for later in found[place + 1: place + 2] if later), 1)
-            found[place] = after - 1 if after > 1 else found[place - 1] + 1 if place else 1
+            after = next((later for later in found[place + 1 : place + 2] if later), 1)
+            position = found[place] = after - 1 if after > 1 else before + 1
+        before = position
     return np.array(found, int), listed

@@ -10,52 +10,18 @@ Reasons that begin with `used_` say what is odd about a song that is used: `used
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
-import os
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ostinato.corpus.guarded import guarded_map, seconds_for
-from ostinato.corpus.recordings import RecordingError, decode, probe, survey
+from ostinato.corpus.recordings import RecordingError, decode
 from ostinato.corpus.side_files import side_files
-from ostinato.files import UserError, refuse_full_disk, sha256, sidecar_path, write_set_aside, write_sidecar, write_text
-from ostinato.params import Corpus, Split, section
+from ostinato.files import refuse_full_disk, sha256, sidecar_path, write_sidecar, write_text
+from ostinato.params import Corpus
+from ostinato.params.blocks import Split
 
 log = logging.getLogger(__name__)
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the stage's options."""
-    parser.add_argument("--params", default="params.yaml", help="parameter file, or the section `corpus` as JSON")
-    parser.add_argument("--folder", type=Path, required=True, help="folder of recordings")
-    parser.add_argument("--out", type=Path, required=True, help="folder for shards/ and set_aside.tsv")
-
-
-def run(args: argparse.Namespace) -> None:
-    """Write the tables of songs and of what was set aside."""
-    params: Corpus = section("corpus", args.params)
-    paths, others, aside = survey(args.folder)
-    jobs = len(os.sched_getaffinity(0))
-    results = list(guarded_map(partial(examine, params=params), paths, jobs, dead, seconds_for))
-    songs = [song for song, _ in results if song]
-    aside += [row for _, rows in results for row in rows]
-    aside += [row for row in guarded_map(probe, others, jobs, lambda path, why: None, seconds_for) if row] if others else []
-    songs, duplicates = drop_duplicates(songs)
-    write_set_aside(args.out / "set_aside.tsv", sorted({*aside, *duplicates}))  # songs may share a side file
-    if not paths:
-        raise UserError(f"corpus.folder: {args.folder}: no recording in it; what else lies there is in {args.out / 'set_aside.tsv'}")
-    if not songs:
-        raise UserError(f"{args.folder}: none of {len(paths)} recordings can be used; the reasons are in {args.out / 'set_aside.tsv'}")
-    write_sidecar(args.out / "set_aside.tsv", "check", [], params.model_dump())
-    for shard in range(params.shards):
-        write_shard(args.out / "shards" / f"shard-{shard:02d}.jsonl", [song for song in songs if song["shard"] == shard])
-    _warn_of_empty_splits(songs, params.split)
-    minutes, labelled = sum(song["duration"] for song in songs) / 60, sum("side_files" in song for song in songs)
-    print(f"{len(songs)} songs, {minutes:.1f} min{f', {labelled} with labels of their own' * bool(labelled)}; "
-          f"{len(paths) - len(songs)} recordings set aside, see {args.out / 'set_aside.tsv'}")
 
 
 def examine(path: Path, params: Corpus) -> tuple[dict[str, Any] | None, list[tuple[str, str, str]]]:
@@ -74,8 +40,20 @@ def examine(path: Path, params: Corpus) -> tuple[dict[str, Any] | None, list[tup
     duration = round(decoded.duration, 4)
     sides, problems = _sides(path, duration)
     shard, split = place(decoded.content, params.shards, params.split)
-    song = {"id": decoded.content[:16], "path": str(path), "sha256": sha256(path), "duration": duration,
-            "sample_rate": decoded.sample_rate, "channels": decoded.channels, "shard": shard, "split": split} | sides | decoded.levels.row
+    song = (
+        {
+            "id": decoded.content[:16],
+            "path": str(path),
+            "sha256": sha256(path),
+            "duration": duration,
+            "sample_rate": decoded.sample_rate,
+            "channels": decoded.channels,
+            "shard": shard,
+            "split": split,
+        }
+        | sides
+        | decoded.levels.row
+    )
     remarks = [*decoded.remarks, *_odd_name(path)]
     return song, [(str(path), reason, detail) for reason, detail in remarks] + [(str(side), "side_file", detail) for side, detail in problems]
 
@@ -135,7 +113,8 @@ def write_shard(path: Path, songs: list[dict[str, Any]]) -> None:
     write_sidecar(path, "check", [Path(row["path"]) for row in rows])
 
 
-def _warn_of_empty_splits(songs: list[dict[str, Any]], split: Split) -> None:
+def warn_of_empty_splits(songs: list[dict[str, Any]], split: Split) -> None:
+    """Say which splits have a share and no song."""
     # Moving songs so that no split is empty would break "adding one song moves no other"; `manifests` stops with an error if it matters.
     held_out = {name: f"corpus.split.{name} ({share:g})" for name, share in (("valid", split.valid), ("test", split.test)) if share}
     mend = {"train": "lower " + " or ".join(held_out.values()), **{name: f"raise {key}" for name, key in held_out.items()}}

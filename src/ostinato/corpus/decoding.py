@@ -92,7 +92,8 @@ class Decoding:
             av.FFmpegError: this is no container that FFmpeg knows.
         """
         # FFmpeg gives up an ogg where a stream chained to another has another rate, and stops at the end of the first of joined wavs
-        yield from self._joined(frame for link in (links(self.path) or [None]) for frame in self._link(link))
+        parts: list[tuple[int, int] | None] = [*links(self.path)] or [None]
+        yield from self._joined(frame for part in parts for frame in self._link(part))
 
     @property
     def fingerprint(self) -> str:
@@ -138,6 +139,7 @@ class Decoding:
 
         if self._identity is None:
             self._about(container, stream)
+        assert self._identity is not None
         stream.codec_context.thread_count = 1
         expected, read, packets = None, 0, container.demux(stream)
         while True:
@@ -187,6 +189,7 @@ class Decoding:
             shape = (frame.sample_rate, frame.layout.nb_channels)
             if not self.sample_rate:
                 self.sample_rate, self.channels = shape
+                assert self._identity is not None  # since there is a frame
                 self._identity.begin(*shape)
             if shape != current:
                 if resampler is not None:
@@ -209,6 +212,7 @@ class Decoding:
     def _block(self, parts: list[np.ndarray]) -> np.ndarray:
         block = np.concatenate(parts)
         self.frames += len(block)
+        assert self._identity is not None
         self._identity.samples(block)
         return block
 

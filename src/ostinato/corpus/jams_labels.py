@@ -13,11 +13,21 @@ import numpy as np
 from ostinato.corpus.beats import BeatEntry
 from ostinato.corpus.labels import Entry
 from ostinato.files import UserError
-from ostinato.theory import Key
+from ostinato.harmony.keys import Key
 
 #: Church modes and the key whose third they have.
-MODES = {"": "major", "major": "major", "ionian": "major", "lydian": "major", "mixolydian": "major", "minor": "minor", "aeolian": "minor", "dorian": "minor",
-         "phrygian": "minor", "locrian": "minor"}
+MODES = {
+    "": "major",
+    "major": "major",
+    "ionian": "major",
+    "lydian": "major",
+    "mixolydian": "major",
+    "minor": "minor",
+    "aeolian": "minor",
+    "dorian": "minor",
+    "phrygian": "minor",
+    "locrian": "minor",
+}
 
 
 class JamsFile:
@@ -34,13 +44,14 @@ class JamsFile:
 
     def chords(self) -> list[Entry]:
         """Its chords, as entries; empty where it has none."""
-        return [Entry(f"chord {count}", _real(row.time), _sum(row.time, row.duration), str(row.value), f"{row.time} {row.duration} {row.value}",
-                      _share(row.confidence)) for count, row in self._rows("chord", "chord_harte")]
+        return [
+            Entry(f"chord {count}", _real(row.time), _sum(row.time, row.duration), str(row.value), f"{row.time} {row.duration} {row.value}", _share(row.confidence))
+            for count, row in self._rows("chord", "chord_harte")
+        ]
 
     def beats(self) -> list[BeatEntry]:
         """Its beats, as entries; empty where it has none."""
-        return [BeatEntry(f"beat {count}", _real(row.time), _position(row.value), f"{row.time} {row.value}")
-                for count, row in self._rows("beat", "beat_position")]
+        return [BeatEntry(f"beat {count}", _real(row.time), _position(row.value), f"{row.time} {row.value}") for count, row in self._rows("beat", "beat_position")]
 
     def keys(self, duration: float) -> tuple[list[tuple[float, float, Key]], list[str]]:
         """Its keys over 0..`duration` (s), each until the next; and what is wrong with others. Empty where it has none."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ostinato.corpus.timed_tables import Row, number, read_timed_table
 from ostinato.files import UserError
-from ostinato.theory import Chord, ChordError, Reading, read
+from ostinato.harmony.chords import Chord, ChordError, Reading, read
 
 #: Overlaps and gaps up to this, s, are how programs round.
 ROUNDING_SECONDS = 0.05
@@ -144,7 +144,7 @@ def _rising(entries: list[Entry]) -> list[int]:
             continue
         length = bisect_right(ends, entry.start)
         came[place] = at[length - 1] if length else -1
-        ends[length:length + 1], at[length:length + 1] = [entry.start], [place]
+        ends[length : length + 1], at[length : length + 1] = [entry.start], [place]
     row, place = [], at[-1] if at else -1
     while place >= 0:
         row.append(place)
@@ -164,7 +164,9 @@ def _misplaced(entry: Entry) -> str:
 def _label(entry: Entry, following: Entry | None, lost: bool, duration: float) -> tuple[Label, str]:
     """The label of an entry and what was expected instead, if anything. `lost`: the next line has no place in time, so nobody knows when this one ends."""
     reading, confidence = _reading(entry.text), entry.confidence
+    assert entry.start is not None
     latest = max(duration, entry.start) if following is None else following.start
+    assert latest is not None  # both have a place in time
     end = latest if entry.end is None else entry.end
     problem = "" if reading else f"a chord such as C:maj or Am7; {entry.start:g}-{end:g} s become X"
     if following and following.end is not None and end > following.end + ROUNDING_SECONDS:
@@ -177,6 +179,7 @@ def _label(entry: Entry, following: Entry | None, lost: bool, duration: float) -
 
 def _early(entry: Entry, labels: list[Label]) -> str:
     """What was expected of an entry that begins before the label before it ends, by more than programs round."""
+    assert entry.start is not None
     if not labels or labels[-1].end - entry.start <= ROUNDING_SECONDS:
         return ""
     return f"a start from {labels[-1].end:g} s on, where the chord before ends; what both claim becomes X"

@@ -87,7 +87,7 @@ class Meter:
     def peak(self) -> float:
         """The largest sample of what is heard, 1 being full scale."""
         levels = self.levels
-        view = {"mean": -2, "side": -1}.get(levels.mix, levels.mix)  # type: ignore[arg-type]
+        view = {"mean": -2, "side": -1}[levels.mix] if isinstance(levels.mix, str) else levels.mix
         offset = self._sum[view] / self.frames if levels.offset else -float(self._shift[view])
         return float(max(self._most[view] - offset, offset - self._least[view]))
 

@@ -14,10 +14,10 @@ import soxr
 
 from ostinato.corpus.containers import UNMARKED_END, missing_share, missing_wav, ogg_end, promised_mp3
 from ostinato.corpus.decoding import Decoding, NoSound
-from ostinato.corpus.folders import Aside, hidden, search
 from ostinato.corpus.levels import Levels, Meter
 from ostinato.corpus.side_files import SUFFIXES as SIDE_FILES
 from ostinato.files import UserError
+from ostinato.folders import Aside, hidden, search
 
 #: What is taken for a recording by its name. FFmpeg goes by what is in a file; names keep pictures and texts from being asked.
 SOUND = """.3ga .aa3 .aac .ac3 .adts .aif .aifc .aiff .amr .ape .au .awb .bwf .caf .dff .dsf .dts .dtshd .eac3 .flac .gsm .m4a .m4b .m4r .mka .mp1 .mp2 .mp3 .mpa .mpc
@@ -148,8 +148,7 @@ def decode(path: Path | str, max_damage: float = MAX_DAMAGE) -> Decoded:
     remarks = [*_losses(decoding, max_damage), *_odd_levels(meter, decoding), *(("used_changes", change) for change in decoding.changes)]
     if decoding.streams > 1:
         remarks.append(("used_one_stream", f"{decoding.streams} streams of sound in it, one is used"))
-    return Decoded(decoding.sample_rate, decoding.channels, decoding.frames, 10 * float(np.log10(max(meter.loudest, 1e-12))), decoding.fingerprint,
-                   meter.levels, tuple(remarks))
+    return Decoded(decoding.sample_rate, decoding.channels, decoding.frames, 10 * float(np.log10(max(meter.loudest, 1e-12))), decoding.fingerprint, meter.levels, tuple(remarks))
 
 
 def _blocks(decoding: Decoding) -> Iterator[np.ndarray]:
@@ -171,8 +170,9 @@ def _losses(decoding: Decoding, max_damage: float) -> Iterator[tuple[str, str]]:
     inside, (ending, said) = decoding.lost, _missing_end(decoding)
     whole = decoding.seconds + inside + ending
     sort = "truncated" if ending > inside else "damaged"
-    detail = "; ".join([*([f"about {inside:.2f} s of {whole:.1f} s cannot be decoded, from {decoding.first_loss:.1f} s on"] if decoding.broken or inside else []),
-                        *([said] if said else [])])
+    detail = "; ".join(
+        [*([f"about {inside:.2f} s of {whole:.1f} s cannot be decoded, from {decoding.first_loss:.1f} s on"] if decoding.broken or inside else []), *([said] if said else [])]
+    )
     if ending == np.inf or (inside + ending) / whole > max_damage:
         raise RecordingError(sort, f"{detail}; corpus.max_damage is {max_damage:g}")
     if detail:
@@ -193,8 +193,8 @@ def _missing_end(decoding: Decoding) -> tuple[float, str]:
         return decoding.seconds * share / (1 - share), f"{share:.0%} of the file are missing at its end, after {decoding.seconds:.1f} s"
     elif kind in WHOLE and decoding.unfinished:
         return np.inf, "it ends within a packet"
-    missing = max(0.0, (promised or 0.0) - decoding.seconds - decoding.lost)
-    return (missing, f"{promised:.1f} s promised, {decoding.seconds:.1f} s decoded") if missing > TRUNCATED_SECONDS else (0.0, "")
+    seconds = max(0.0, (promised or 0.0) - decoding.seconds - decoding.lost)
+    return (seconds, f"{promised:.1f} s promised, {decoding.seconds:.1f} s decoded") if seconds > TRUNCATED_SECONDS else (0.0, "")
 
 
 def _odd_levels(meter: Meter, decoding: Decoding) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,7 @@ from ostinato.corpus.jams_labels import JamsFile
 from ostinato.corpus.labels import Label, chord_entries, cover, labels_of
 from ostinato.corpus.timed_tables import read_timed_table
 from ostinato.files import UserError, sha256
-from ostinato.theory import Key
+from ostinato.harmony.keys import Key
 
 #: Tables are labels where this share of their lines begins with a number.
 TIMED = 0.5
@@ -90,7 +90,7 @@ def given(song: dict[str, Any]) -> Given:
             if not found[kind]:
                 raise UserError(f"{song[kind]}: says nothing any more that can be used; it has changed since recordings were checked")
     names = {"lab": "chord", "beats": "beat", "key": "key_mode"}
-    return Given(*(found.get(kind) for kind in READERS), {names[kind]: song[kind] for kind in found})
+    return Given(found.get("lab"), found.get("beats"), found.get("key"), {names[kind]: song[kind] for kind in found})
 
 
 def read_chords(path: Path, duration: float) -> tuple[list[Label], list[str]] | None:
@@ -117,7 +117,10 @@ def read_keys(path: Path, duration: float) -> tuple[Keys, list[str]] | None:
 
 #: What a song's row calls a kind of side file -> the suffixes of such files, in the order in which they are believed, and what reads them.
 READERS: dict[str, tuple[tuple[str, ...], Callable[[Path, float], tuple[Any, list[str]] | None]]] = {
-    "lab": (CHORDS, read_chords), "beats": ((".beats", ".jams"), read_beats), "key": ((".jams",), read_keys)}
+    "lab": (CHORDS, read_chords),
+    "beats": ((".beats", ".jams"), read_beats),
+    "key": ((".jams",), read_keys),
+}
 
 
 def _tried(path: Path, read: Callable[[Path, float], tuple[Any, list[str]] | None], duration: float, used: str | None) -> tuple[bool, list[str]]:

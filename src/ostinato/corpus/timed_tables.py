@@ -21,8 +21,12 @@ COMMENT = re.compile(r"^\s*(?:#|//|%|;|--|\\).*|\s(?:#\s|//|%).*$")
 #: No labels of a song are longer than this.
 MOST_BYTES = 20_000_000
 #: What a heading may call a column.
-COLUMNS = {"start": ("start", "onset", "begin", "time", "from", "timestamp"), "end": ("end", "offset", "stop", "to"), "duration": ("duration", "dur", "length"),
-           "text": ("chord", "chords", "harte", "label", "labels", "text", "name", "value")}
+COLUMNS = {
+    "start": ("start", "onset", "begin", "time", "from", "timestamp"),
+    "end": ("end", "offset", "stop", "to"),
+    "duration": ("duration", "dur", "length"),
+    "text": ("chord", "chords", "harte", "label", "labels", "text", "name", "value"),
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Row:
     @property
     def words(self) -> tuple[str, ...]:
         """What follows the numbers; the last cell, where there are only numbers."""
-        return self.cells[len(self.numbers):] or self.cells[-1:]
+        return self.cells[len(self.numbers) :] or self.cells[-1:]
 
 
 @dataclass(frozen=True)

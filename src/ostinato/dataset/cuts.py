@@ -18,8 +18,8 @@ from math import inf, log
 
 import numpy as np
 
+from ostinato.harmony.chords import Chord
 from ostinato.params import Segments
-from ostinato.theory import Chord
 
 Interval = tuple[float, float, Chord]
 #: Places this near to one another (s) are one; the beat tracker's own grid is no finer.
@@ -29,8 +29,9 @@ TOLERANCE = 0.1
 class Places:
     """What a song offers to a knife: sorted times of each sort, and what a border at a time costs."""
 
-    def __init__(self, downbeats: Sequence[float], chords: Sequence[Interval], sections: Sequence[tuple[float, float, str]],
-                 cadences: Sequence[float], duration: float, params: Segments) -> None:
+    def __init__(
+        self, downbeats: Sequence[float], chords: Sequence[Interval], sections: Sequence[tuple[float, float, str]], cadences: Sequence[float], duration: float, params: Segments
+    ) -> None:
         self.params, self.downbeats, self.cadences = params, sorted(downbeats), sorted(cadences)
         self.starts = [start for start, _, _ in sections] + [end for _, end, _ in sections[-1:]]
         self.changes = [start for start, _, _ in chords[1:]]
@@ -78,8 +79,9 @@ def _near(times: Sequence[float], time: float) -> bool:
     return at < len(times) and times[at] <= time + TOLERANCE
 
 
-def cut(downbeats: Sequence[float], chords: Sequence[Interval], sections: Sequence[tuple[float, float, str]], cadences: Sequence[float],
-        duration: float, params: Segments) -> list[tuple[float, float]]:
+def cut(
+    downbeats: Sequence[float], chords: Sequence[Interval], sections: Sequence[tuple[float, float, str]], cadences: Sequence[float], duration: float, params: Segments
+) -> list[tuple[float, float]]:
     """The cheapest segments of one song, as (start, end). Empty when no stretch between the bounds is worth its borders.
 
     Args:

@@ -7,7 +7,6 @@ out is listed in `left_out.tsv` with the reason: whole songs that cannot be cut,
 
 from __future__ import annotations
 
-import argparse
 import logging
 from pathlib import Path
 from typing import Any
@@ -18,44 +17,17 @@ import soundfile
 from ostinato.corpus.levels import Levels
 from ostinato.corpus.recordings import read
 from ostinato.dataset.cuts import bars_between, confidence, cut
-from ostinato.dataset.prompts import Prompt, draw_phrasing, is_instrument
-from ostinato.files import atomic, hash_value, read_jsonl, write_json, write_sidecar, write_table
+from ostinato.files import hash_value, write_json
+from ostinato.harmony.prompts.prompt import Prompt, draw_phrasing, is_instrument
 from ostinato.listen import jamsfile
 from ostinato.listen.key import key_at
-from ostinato.params import Segments, section
+from ostinato.params import Segments
 
 log = logging.getLogger(__name__)
 #: (start, end, reason), times in seconds.
 LeftOut = tuple[float, float, str]
 #: Less than this beside a segment (s) is not worth a line.
 SHORTEST_LEFT_OUT = 0.5
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the stage's options."""
-    parser.add_argument("--params", default="params.yaml", help="parameter file, or the section `segments` as JSON")
-    parser.add_argument("--songs", type=Path, required=True, help="table of a shard's songs")
-    parser.add_argument("--listened", type=Path, required=True, help="folder of JAMS files")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the segments")
-
-
-def run(args: argparse.Namespace) -> None:
-    """Cut every song of the shard."""
-    params: Segments = section("segments", args.params)
-    songs = read_jsonl(args.songs)
-    left_out: list[tuple[dict[str, Any], LeftOut]] = []
-    with atomic(args.out) as folder:
-        folder.mkdir()
-        for song in songs:
-            left_out += [(song, row) for row in write_segments(song, args.listened / f"{song['id']}.jams", folder, params)]
-        count = len(list(folder.glob("*.flac")))
-        rows = [(song["id"], song["path"], f"{start:.2f}", f"{end:.2f}", reason) for song, (start, end, reason) in left_out]
-        write_table(folder / "left_out.tsv", ("id", "path", "start", "end", "reason"), rows)
-    for song, (start, end, reason) in left_out:
-        if (start, end) == (0.0, song["duration"]):
-            log.warning("%s: %s", song["path"], reason)
-    write_sidecar(args.out, "segments", [args.songs, args.listened], params.model_dump())
-    print(f"{count} segments of {len(songs)} songs in {args.out}; left out: {sum(end - start for _, (start, end, _) in left_out) / 60:.1f} min")
 
 
 def write_segments(song: dict[str, Any], jams: Path, folder: Path, params: Segments) -> list[LeftOut]:
@@ -95,9 +67,16 @@ def describe(name: str, song: dict[str, Any], heard: jamsfile.Description, start
     rng = np.random.default_rng(int(hash_value(name)[:8], 16))
     tags = {key: song["tags"].get(key) for key in ("title", "artist", "genre", "moods", "keywords")}  # audiocraft wants every key there
     return tags | {
-        "title": tags["title"] or Path(song["path"]).stem, "name": name,
-        "description": draw_phrasing(prompt, rng), "instrument": instrument, "key": str(key_at(heard.keys, (start + end) / 2)).replace(":", " "),
-        "bpm": round(float(heard.tempo), 2), "song": song["id"], "split": song["split"], "start": round(start, 4), "end": round(end, 4),
+        "title": tags["title"] or Path(song["path"]).stem,
+        "name": name,
+        "description": draw_phrasing(prompt, rng),
+        "instrument": instrument,
+        "key": str(key_at(heard.keys, (start + end) / 2)).replace(":", " "),
+        "bpm": round(float(heard.tempo), 2),
+        "song": song["id"],
+        "split": song["split"],
+        "start": round(start, 4),
+        "end": round(end, 4),
         "bars": [[round(left, 4), round(right, 4), [chord.harte for chord in chords]] for left, right, chords in bars],
         "chords": _within(start, end, heard.chords),
     }

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Sequence
 import mir_eval
 import numpy as np
 
-from ostinato.dataset.prompts import Prompt, parse
 from ostinato.files import UserError
-from ostinato.theory import QUALITIES, Chord
+from ostinato.harmony.chords import QUALITIES, Chord
+from ostinato.harmony.prompts.prompt import Prompt, parse
 
 Span = tuple[float, float, Chord]
 #: Root pitch class and third in semitones (4 major, 3 minor, 0 none).
@@ -29,8 +29,11 @@ TIE_COST = 1e-3
 #: The last chord may end this much before the sound does: recognisers work beat by beat, and notes ring on. Seconds.
 RING_SECONDS = 0.5
 COMPARISONS: dict[str, Callable[[list[str], list[str]], np.ndarray]] = {
-    "root": mir_eval.chord.root, "thirds": mir_eval.chord.thirds, "majmin": mir_eval.chord.majmin,
-    "triads": mir_eval.chord.triads, "sevenths": mir_eval.chord.sevenths,
+    "root": mir_eval.chord.root,
+    "thirds": mir_eval.chord.thirds,
+    "majmin": mir_eval.chord.majmin,
+    "triads": mir_eval.chord.triads,
+    "sevenths": mir_eval.chord.sevenths,
 }
 
 
@@ -54,8 +57,7 @@ def seen_prompts(prompts: set[str], progressions: Iterable[list[Triad]]) -> set[
     wanted = {prompt: triads_in_order(parse(prompt).chords) for prompt in prompts}
     seen: set[str] = set()
     for progression in progressions:
-        seen |= {prompt for prompt, chords in wanted.items()
-                 if any(progression[i:i + len(chords)] == chords for i in range(len(progression) - len(chords) + 1))}
+        seen |= {prompt for prompt, chords in wanted.items() if any(progression[i : i + len(chords)] == chords for i in range(len(progression) - len(chords) + 1))}
     return seen
 
 
@@ -129,21 +131,22 @@ def chord_metrics(asked: Sequence[Span], heard: Sequence[Span]) -> dict[str, flo
     intervals, reference, estimate = _merged(asked, heard)
     durations = mir_eval.util.intervals_to_durations(intervals)
     metrics: dict[str, float | None] = {}
+    shares = []
     for name, compare in COMPARISONS.items():
         agreement = compare(reference, estimate)
         judged = agreement >= 0
         weight = float(durations[judged].sum())
         metrics[name] = 100 * float(agreement[judged] @ durations[judged]) / weight if weight > 0 else None
-        metrics[f"{name}_judged"] = 100 * weight / float(durations.sum())
-    return {**metrics, "judged": min(metrics[f"{name}_judged"] for name in COMPARISONS)}
+        shares.append(100 * weight / float(durations.sum()))
+        metrics[f"{name}_judged"] = shares[-1]
+    return {**metrics, "judged": min(shares)}
 
 
 def _merged(asked: Sequence[Span], heard: Sequence[Span]) -> tuple[np.ndarray, list[str], list[str]]:
     """Both timelines over the asked span, cut at every border of either; what is not covered by `heard` is "N"."""
     reference, reference_labels = _intervals(asked)
     estimate, estimate_labels = _intervals(heard)
-    estimate, estimate_labels = mir_eval.util.adjust_intervals(
-        estimate, estimate_labels, reference.min(), reference.max(), mir_eval.chord.NO_CHORD, mir_eval.chord.NO_CHORD)
+    estimate, estimate_labels = mir_eval.util.adjust_intervals(estimate, estimate_labels, reference.min(), reference.max(), mir_eval.chord.NO_CHORD, mir_eval.chord.NO_CHORD)
     return mir_eval.util.merge_labeled_intervals(reference, reference_labels, estimate, estimate_labels)
 
 

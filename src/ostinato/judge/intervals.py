@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ostinato.dataset.prompts import Prompt
 from ostinato.files import UserError
+from ostinato.harmony.prompts.prompt import Prompt
 from ostinato.judge.adherence import triads_in_order
 
 Estimate = dict[str, Any]

@@ -1,32 +1,17 @@
-"""`ostinato scores results/scores.json`: the scores as a short table, no number without its references."""
+"""The scores as a short table, no number without its references."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from ostinato.files import UserError, read_json
+from ostinato.files import UserError
 
 COLUMNS = ("before", "after", "ceiling", "chance")
 ROWS = ("root", "thirds", "majmin", "triads", "sevenths", "judged", "order", "bass", "last_chord", "cadence", "sounding", "agreement")
 WIDTH = 17
 #: Place in the MIDI track's bits_per_note -> its name in the table.
 SAYERS = {"model": "model", "no_composer": "told none", "wrong_composer": "told wrong", "5gram": "5-gram", "unigram": "unigram"}
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `ostinato scores`."""
-    parser.add_argument("scores", type=Path, help="scores.json, as `ostinato judge` writes it")
-    parser.add_argument("--midi", type=Path, help="scores.json of the MIDI track, as `ostinato judge-midi` writes it")
-
-
-def run(args: argparse.Namespace) -> None:
-    """Print the table."""
-    print(table(read_json(args.scores), str(args.scores)))
-    if args.midi:
-        print("\n" + midi_table(read_json(args.midi), str(args.midi)))
 
 
 def validate(scores: Any, where: str) -> None:
@@ -82,10 +67,12 @@ def midi_table(scores: Any, where: str) -> str:
     if missing:
         raise UserError(f"{where}: lacks {', '.join(missing)}; expected what `ostinato judge-midi` writes")
     costs = scores["bits_per_note"]
-    return "\n".join([
-        f"MIDI: {costs['model']['n']} held-out pieces; bits per note, lower is better, [{100 * scores['confidence']:g} % interval]",
-        "".join(f"{name:<{WIDTH}}" for name in SAYERS.values()).rstrip(),
-        "".join(f"{_cell(costs[place], 1):<{WIDTH}}" for place in SAYERS).rstrip(),
-        f"The right composer is likelier than wrong ones on {_cell(scores['composer_wins'])} % of the pieces.",
-        f"Longest copy from the training set: {scores['longest_copy']['notes']} notes. Melody kept (share): {_cell(scores['melody_recall'], 2)}",
-    ])
+    return "\n".join(
+        [
+            f"MIDI: {costs['model']['n']} held-out pieces; bits per note, lower is better, [{100 * scores['confidence']:g} % interval]",
+            "".join(f"{name:<{WIDTH}}" for name in SAYERS.values()).rstrip(),
+            "".join(f"{_cell(costs[place], 1):<{WIDTH}}" for place in SAYERS).rstrip(),
+            f"The right composer is likelier than wrong ones on {_cell(scores['composer_wins'])} % of the pieces.",
+            f"Longest copy from the training set: {scores['longest_copy']['notes']} notes. Melody kept (share): {_cell(scores['melody_recall'], 2)}",
+        ]
+    )

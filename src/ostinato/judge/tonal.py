@@ -45,8 +45,9 @@ class Bass:
 def bass_energy(samples: np.ndarray, rate: int) -> Bass:
     """Fold the constant-Q energy of 41-185 Hz on pitch classes (Brown 1991; librosa.cqt). `samples` [T], `rate` Hz."""
     lowest = librosa.midi_to_hz(LOWEST_MIDI)
-    spectrum = librosa.cqt(np.asarray(samples, dtype=np.float32), sr=rate, hop_length=HOP, fmin=lowest, n_bins=OCTAVES * BINS_PER_OCTAVE,
-                           bins_per_octave=BINS_PER_OCTAVE, tuning=0.0)
+    spectrum = librosa.cqt(
+        np.asarray(samples, dtype=np.float32), sr=rate, hop_length=HOP, fmin=lowest, n_bins=OCTAVES * BINS_PER_OCTAVE, bins_per_octave=BINS_PER_OCTAVE, tuning=0.0
+    )
     # librosa scales a bin with the square root of its window length, 1/f: undone, so that equal amplitudes count alike
     energy = np.abs(spectrum) ** 2 * 2.0 ** (np.arange(len(spectrum)) / BINS_PER_OCTAVE)[:, None]
     semitones = energy[:: BINS_PER_OCTAVE // 12]
@@ -105,6 +106,6 @@ def quantise(chroma: np.ndarray, rate: float) -> list[list[int]]:
     """Chroma [12, frames] at `rate` frames/s -> 12 lists of ints 0-99 at 5 frames/s, 99 being the clip's loudest."""
     count = max(1, round(chroma.shape[1] * CHROMA_RATE / rate))
     edges = np.minimum(np.round(np.arange(count + 1) * rate / CHROMA_RATE).astype(int), chroma.shape[1])
-    means = np.stack([chroma[:, min(a, chroma.shape[1] - 1):max(b, a + 1)].mean(axis=1) for a, b in zip(edges, edges[1:])], axis=1)
+    means = np.stack([chroma[:, min(a, chroma.shape[1] - 1) : max(b, a + 1)].mean(axis=1) for a, b in zip(edges, edges[1:])], axis=1)
     loudest = means.max()
     return np.round(99 * np.clip(means / loudest if loudest > 0 else means, 0, 1)).astype(int).tolist()

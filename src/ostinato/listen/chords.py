@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ostinato.ears.features import FRAME_RATE, MEL_RATE
+from ostinato.ears.labels import NO_PITCH
+from ostinato.harmony.chords import COMMON, QUALITIES, Chord
 from ostinato.listen.decoding import border_worth, decode
 from ostinato.listen.evidence import Evidence, columns
-from ostinato.listen.frames import FRAME_RATE, MEL_RATE
-from ostinato.listen.labels import NO_PITCH
-from ostinato.theory import COMMON, QUALITIES, Chord
 
 VOCABULARIES = {
     "majmin": ("maj", "min"),
@@ -24,8 +24,7 @@ VOCABULARIES = {
 RARE = {"5": 3.0, "sus2": 2.0, "sus4": 2.0, "min": 0.3, "min7": 0.3, "dim": 0.5, "aug": 0.5, "hdim7": 0.5, "dim7": 0.5, "maj6": 0.5, "min6": 0.5, "minmaj7": 0.5}
 #: What every other quality is called in a smaller vocabulary; suspensions and fifths are called whatever speaks most for their root.
 TRIADS = dict.fromkeys(("maj", "7", "maj7", "maj6", "aug"), "maj") | dict.fromkeys(("min", "min7", "minmaj7", "min6", "dim", "hdim7", "dim7"), "min")
-FOLDED = {"majmin": TRIADS, "sevenths": TRIADS | {"7": "7", "maj7": "maj7", "min7": "min7", "hdim7": "min7"},
-          "full": {quality: quality for quality in VOCABULARIES["full"]}}
+FOLDED = {"majmin": TRIADS, "sevenths": TRIADS | {"7": "7", "maj7": "maj7", "min7": "min7", "hdim7": "min7"}, "full": {quality: quality for quality in VOCABULARIES["full"]}}
 #: Discounted besides where they cannot be named: a diminished triad is mostly the top of a seventh, and a sixth chord a seventh's inversion.
 UNNAMED = {"dim": 1.0, "maj6": 0.3}
 #: Nats per frame that the root of a half-diminished seventh must be likelier in the bass than its third, for it to be named by its root.
@@ -43,8 +42,9 @@ NO_CHORD = Chord("N", "")
 Interval = tuple[float, float, Chord]
 
 
-def recognise(evidence: Evidence, duration: float, vocabulary: str, switch: float, onsets: np.ndarray, beats: np.ndarray | None = None,
-              downbeats: np.ndarray | None = None) -> tuple[list[Interval], list[float]]:
+def recognise(
+    evidence: Evidence, duration: float, vocabulary: str, switch: float, onsets: np.ndarray, beats: np.ndarray | None = None, downbeats: np.ndarray | None = None
+) -> tuple[list[Interval], list[float]]:
     """Chord intervals covering 0..duration (s), and a confidence 0-1 for each: the mean probability of its chord in its frames.
 
     Args:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ostinato.listen.frames import FRAME_RATE
+from ostinato.ears.features import FRAME_RATE
 
 #: Neighbouring frames see almost the same sound: their evidence counts in part.
 EVIDENCE = 0.6

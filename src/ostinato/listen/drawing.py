@@ -1,7 +1,7 @@
 """What was heard, for people: as a table, as text, and as a picture.
 
 The picture has rows of half a minute, each with form, keys and cadences, chords, chromagram and beats above one another. Its colours are the page's
-(`report.clips`): every root has its own, major blocks are light, minor ones dark, and a tone of the chromagram has the colour of its pitch class, so
+(`report.players`): every root has its own, major blocks are light, minor ones dark, and a tone of the chromagram has the colour of its pitch class, so
 that a chord can be checked against what sounds below it. Places are seconds across and, upwards, rows of the chromagram: one unit is a semitone.
 """
 
@@ -20,10 +20,11 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
 from ostinato.files import atomic
+from ostinato.harmony.chords import COMMON, MAJOR_SCALE
+from ostinato.harmony.colours import COMMON_NAMES, colours, pitch_colour, short
+from ostinato.harmony.keys import roman
 from ostinato.listen.hear import Heard
 from ostinato.listen.key import UPBEAT_SECONDS, key_at
-from ostinato.report.clips import COMMON_NAMES, colours, pitch_colour, short
-from ostinato.theory import COMMON, MAJOR_SCALE, roman
 
 PAPER, INK, MUTED, LINE, SILENT = "#fffdf9", "#1d1a16", "#665f55", "#d8d0c3", "#ece6da"
 #: Sections of the same letter look alike; after six letters the tints come again.
@@ -91,11 +92,21 @@ def rows(heard: Heard) -> list[dict[str, Any]]:
     bars, closing, table = np.cumsum(heard.positions == 1), _goals(heard), []
     for number, ((start, end, chord), confidence) in enumerate(zip(heard.chords, heard.confidences)):
         beat, key = int(np.searchsorted(heard.beats, start + NEAR_SECONDS)) - 1, key_at(heard.keys, start)
-        table.append({
-            "start": round(start, 3), "end": round(end, 3), "chord": chord.harte, "roman": roman(chord, key) if chord.is_chord else "", "key": str(key),
-            "bass": COMMON[chord.bass_pitch_class] if chord.is_chord else "", "confidence": round(confidence, 3),
-            "section": next((letter for first, last, letter in heard.sections if first <= start + NEAR_SECONDS < last), heard.sections[-1][2]),
-            "bar": int(bars[beat]) if beat >= 0 else "", "beat": int(heard.positions[beat]) if beat >= 0 else "", "cadence": closing.get(number, "")})
+        table.append(
+            {
+                "start": round(start, 3),
+                "end": round(end, 3),
+                "chord": chord.harte,
+                "roman": roman(chord, key) if chord.is_chord else "",
+                "key": str(key),
+                "bass": COMMON[chord.bass_pitch_class] if chord.is_chord else "",
+                "confidence": round(confidence, 3),
+                "section": next((letter for first, last, letter in heard.sections if first <= start + NEAR_SECONDS < last), heard.sections[-1][2]),
+                "bar": int(bars[beat]) if beat >= 0 else "",
+                "beat": int(heard.positions[beat]) if beat >= 0 else "",
+                "cadence": closing.get(number, ""),
+            }
+        )
     return table
 
 
@@ -107,9 +118,11 @@ def _goals(heard: Heard) -> dict[int, str]:
 
 def report(heard: Heard, title: str) -> str:
     """What was heard as text: facts, keys if there are several, form, cadences, and a table of the chords."""
-    lists = {"keys": [f"{clock(start)} {spoken_key(key)}" for start, _, key in heard.keys] if len(heard.keys) > 1 else [],
-             "sections": [f"{clock(start)} {letter}" for start, _, letter in heard.sections],
-             "cadences": [f"{count} {kind}" for kind, count in Counter(cadence.kind for cadence in heard.cadences).most_common()]}
+    lists = {
+        "keys": [f"{clock(start)} {spoken_key(key)}" for start, _, key in heard.keys] if len(heard.keys) > 1 else [],
+        "sections": [f"{clock(start)} {letter}" for start, _, letter in heard.sections],
+        "cadences": [f"{count} {kind}" for kind, count in Counter(cadence.kind for cadence in heard.cadences).most_common()],
+    }
     lines = [title, "  ".join(facts(heard))]
     lines += [textwrap.fill(", ".join(items), 100, initial_indent=f"{name:10}", subsequent_indent=" " * 10) for name, items in lists.items() if items]
     lines += ["", f"{'':3}{'time':>9}{'bar':>8}  {'chord':14}{'in its key':12}{'sure':>5}"]
@@ -128,8 +141,9 @@ def _header(figure: Figure, heard: Heard, title: str) -> None:
     figure.text(left, 1 - 0.72 / height, "  ·  ".join(facts(heard)), size=11, color=MUTED)
     for pitch, name in enumerate(COMMON_NAMES):
         place = ((WIDTH - RIGHT - (11.5 - pitch) * 0.4) / WIDTH, 1 - 0.4 / height)
-        figure.text(*place, name, size=9.5, weight="bold", color=INK, ha="center", va="center",
-                    bbox={"boxstyle": "square,pad=0.45", "facecolor": pitch_colour(pitch), "edgecolor": "none"})
+        figure.text(
+            *place, name, size=9.5, weight="bold", color=INK, ha="center", va="center", bbox={"boxstyle": "square,pad=0.45", "facecolor": pitch_colour(pitch), "edgecolor": "none"}
+        )
     note = "light: major    dark: minor    hatched: unsure    below: tones sounding, bars and beats"
     figure.text(1 - RIGHT / WIDTH, 1 - 0.72 / height, note, size=9, color=MUTED, ha="right")
 
@@ -249,5 +263,5 @@ def fitting(text: str, room: float, sizes: tuple[float, ...]) -> tuple[str, floa
     return next(((text, size) for size in sizes if width * size <= room), None)
 
 
-def _label(axes: Axes, place: float, lane: tuple[float, float], text: str, size: float, colour: str, ha: str = "center", **style: str) -> None:
+def _label(axes: Axes, place: float, lane: tuple[float, float], text: str, size: float, colour: str, ha: str = "center", **style: Any) -> None:
     axes.text(place, sum(lane) / 2, text, size=size, color=colour, ha=ha, va="center_baseline", clip_on=True, **style)

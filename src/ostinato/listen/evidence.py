@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ostinato.listen import frames
-from ostinato.listen.labels import INSTRUMENTS, QUALITIES, SPECTRA, loudness
-from ostinato.listen.weights import load_ear
+from ostinato.ears import features
+from ostinato.ears.labels import INSTRUMENTS, QUALITIES, SPECTRA, loudness
+from ostinato.ears.weights import load_ear
 
 #: Frames a chord network is given at once, and how many at each end only serve as context.
 PIECE, CONTEXT = 1200, 40
@@ -43,17 +43,17 @@ class Evidence:
 def analyse(chunks: Iterable[np.ndarray], ear: str) -> Analysis:
     """Take the spectra of mono audio at frames.RATE, given in chunks of any length."""
     rows, mels, levels, tuning, length = [], [], [], None, 0
-    spectrum = getattr(frames, SPECTRA[ear])
-    for block in frames.blocks(chunks):
+    spectrum = getattr(features, SPECTRA[ear])
+    for block in features.blocks(chunks):
         if tuning is None and np.abs(block.samples).max() > 1e-3:  # silence before the music says nothing of its pitch
-            tuning = frames.tuning_of(block.samples)
+            tuning = features.tuning_of(block.samples)
         rows.append(spectrum(block, tuning or 0.0))
-        levels.append(frames.level(block))
-        mels.append(frames.mel(block))
+        levels.append(features.level(block))
+        mels.append(features.mel(block))
         length += block.length
     if not rows:
         return analyse([np.zeros(1, np.float32)], ear)
-    return Analysis(np.concatenate(rows), np.concatenate(mels), np.concatenate(levels), tuning or 0.0, length / frames.RATE)
+    return Analysis(np.concatenate(rows), np.concatenate(mels), np.concatenate(levels), tuning or 0.0, length / features.RATE)
 
 
 def chord_evidence(analysis: Analysis, ear: str, folder: str | None) -> Evidence:
@@ -75,7 +75,7 @@ def instrument_of(analysis: Analysis, folder: str | None) -> tuple[str, float]:
     """The instrument of a recording, one of INSTRUMENTS, and its probability, averaged over pieces of TIMBRE_SECONDS."""
     import torch
 
-    size = round(TIMBRE_SECONDS * frames.MEL_RATE)
+    size = round(TIMBRE_SECONDS * features.MEL_RATE)
     scaled = analysis.mel / np.float32(loudness(analysis.level))
     starts = range(0, max(1, len(scaled) - size // 2), size)
     pieces = np.stack([np.pad(piece, ((0, size - len(piece)), (0, 0))) for piece in (scaled[start : start + size] for start in starts)])

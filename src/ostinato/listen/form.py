@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ostinato.ears.features import FRAME_RATE, MEL_RATE
 from ostinato.listen.beats import onset_strength
 from ostinato.listen.chords import Interval
-from ostinato.listen.frames import FRAME_RATE, MEL_RATE
 from ostinato.listen.key import find_key
 
 #: The usual length of a phrase, the others that are tried, bars, and what these cost once.
@@ -54,8 +54,7 @@ def sections(mel: np.ndarray, pitches: np.ndarray, chords: list[Interval], downb
 
 def bar_harmony(pitches: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Which notes sound in the first and second half of each bar, against the song's mean: unit vectors [B, 24]."""
-    halves = [[_mean(pitches, left, (left + right) / 2, FRAME_RATE), _mean(pitches, (left + right) / 2, right, FRAME_RATE)]
-              for left, right in zip(edges, edges[1:])]
+    halves = [[_mean(pitches, left, (left + right) / 2, FRAME_RATE), _mean(pitches, (left + right) / 2, right, FRAME_RATE)] for left, right in zip(edges, edges[1:])]
     return _unit(_centred(np.array(halves).reshape(len(halves), -1)))
 
 
@@ -130,9 +129,12 @@ def _letters(spans: list[tuple[int, int]], similarity: np.ndarray) -> list[str]:
     """A, B, ... for sections in order of appearance; the letter of an earlier one for those that follow it bar by bar for most of both."""
     numbers: list[int] = []
     for place, (first, after) in enumerate(spans):
-        alike = (numbers[other] for other, (start, end) in enumerate(spans[:place])
-                 if (width := min(after - first, end - start)) * 2 >= max(after - first, end - start)
-                 and np.diagonal(similarity[first : first + width, start : start + width]).mean() > SAME)
+        alike = (
+            numbers[other]
+            for other, (start, end) in enumerate(spans[:place])
+            if (width := min(after - first, end - start)) * 2 >= max(after - first, end - start)
+            and np.diagonal(similarity[first : first + width, start : start + width]).mean() > SAME
+        )
         numbers.append(next(alike, max(numbers, default=-1) + 1))
     return [chr(ord("A") + min(number, 25)) for number in numbers]
 

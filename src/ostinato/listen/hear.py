@@ -14,7 +14,8 @@ from ostinato.corpus.beats import Beats
 from ostinato.corpus.levels import Levels
 from ostinato.corpus.recordings import stream
 from ostinato.corpus.side_files import Given
-from ostinato.listen import frames
+from ostinato.ears import features
+from ostinato.harmony.keys import Key
 from ostinato.listen.beats import bass_rise, onset_strength, track
 from ostinato.listen.beats import downbeats as places_in_bar
 from ostinato.listen.chords import Interval, recognise
@@ -22,7 +23,6 @@ from ostinato.listen.evidence import Analysis, analyse, chord_evidence, instrume
 from ostinato.listen.form import sections
 from ostinato.listen.key import Cadence, cadences, find_key, keys_over_time, longest
 from ostinato.params import Listen
-from ostinato.theory import Key
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def hear(samples: np.ndarray, sample_rate: int, params: Listen, want_form: bool 
         want_form: also find beats, cadences, sections and instrument; without, they are empty (for short clips, where they mean little).
         ear: `labeller`, which labels training music, or `judge`, which hears demos.
     """
-    if sample_rate != frames.RATE:
-        samples = soxr.resample(samples, sample_rate, frames.RATE)
+    if sample_rate != features.RATE:
+        samples = soxr.resample(samples, sample_rate, features.RATE)
     return hear_chunks([samples], params, want_form, ear)
 
 
@@ -73,7 +73,7 @@ def hear_file(path: Path | str, params: Listen, levels: Levels = Levels(), given
     Args:
         levels: as decoding it whole showed; given: what somebody wrote down of it, which is believed.
     """
-    return hear_chunks(stream(path, frames.RATE, levels), params, given=given)
+    return hear_chunks(stream(path, features.RATE, levels), params, given=given)
 
 
 @compiled_alone
@@ -99,23 +99,22 @@ def hear_chunks(chunks: Iterable[np.ndarray], params: Listen, want_form: bool = 
     keys = known.keys or keys_over_time(chords, find_key(chords))
     key = longest(keys) if known.keys else find_key(chords)
     phrases = cadences(chords, keys, form, downbeats) if want_form else []
-    return Heard(duration, analysis.tuning, tempo, beats, positions, chords, confidences, key, keys, phrases, form, instrument, chroma(analysis),
-                 frames.FRAME_RATE)
+    return Heard(duration, analysis.tuning, tempo, beats, positions, chords, confidences, key, keys, phrases, form, instrument, chroma(analysis), features.FRAME_RATE)
 
 
 def pulse(analysis: Analysis, onsets: np.ndarray, changes: np.ndarray, given: Beats | None) -> tuple[np.ndarray, np.ndarray, float]:
     """Beats (s), their places in the bar, and the tempo (beats per minute): given ones, and what is not given as it is heard; changes of chords in s."""
     if given is None:
-        beats, tempo = track(onsets, frames.MEL_RATE, changes, analysis.duration)
+        beats, tempo = track(onsets, features.MEL_RATE, changes, analysis.duration)
     else:
         beats, tempo = given.times, 60 / float(np.median(np.diff(given.times)))
     if given is not None and given.positions is not None:
         return beats, given.positions, tempo
-    return beats, places_in_bar(beats, changes, bass_rise(analysis.mel, frames.MEL_RATE, beats)), tempo
+    return beats, places_in_bar(beats, changes, bass_rise(analysis.mel, features.MEL_RATE, beats)), tempo
 
 
 def chroma(analysis: Analysis) -> np.ndarray:
     """The spectrum folded on pitch classes: [12, F]."""
-    semitones = analysis.spectrum[:, :: frames.BINS_PER_SEMITONE]
+    semitones = analysis.spectrum[:, :: features.BINS_PER_SEMITONE]
     padded = np.pad(semitones, ((0, 0), (0, -semitones.shape[1] % 12)))
     return padded.reshape(len(padded), -1, 12).sum(axis=1).T

@@ -10,15 +10,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jams
 
 from ostinato.corpus.side_files import Given
 from ostinato.files import UserError, write_text
+from ostinato.harmony.chords import Chord
+from ostinato.harmony.keys import Key
 from ostinato.listen.chords import Interval
 from ostinato.listen.hear import Heard
 from ostinato.listen.key import longest
-from ostinato.theory import Chord, Key
 
 
 @dataclass(frozen=True)
@@ -49,14 +51,16 @@ def write(path: Path, heard: Heard, title: str, given: Given = Given()) -> None:
         given: what of it was not heard but believed; its chords cover the song.
     """
     document = jams.JAMS(file_metadata=jams.FileMetadata(title=title, duration=heard.duration))
-    rows = {
+    rows: dict[str, list[tuple[Any, ...]]] = {
         "beat": [(time, 0.0, int(position), None) for time, position in zip(heard.beats, heard.positions)],
         "chord": [(start, end - start, chord.harte, confidence) for (start, end, chord), confidence in zip(heard.chords, heard.confidences)],
         "key_mode": [(start, end - start, str(key), None) for start, end, key in heard.keys],
         "segment_open": [(start, end - start, letter, None) for start, end, letter in heard.sections],
         "tempo": [(0.0, heard.duration, heard.tempo, 1.0)],
-        "tag_open": [(0.0, heard.duration, f"instrument: {heard.instrument[0]}", heard.instrument[1]),
-                     *((cadence.time, 0.0, f"cadence: {cadence.kind}", None) for cadence in heard.cadences)],
+        "tag_open": [
+            (0.0, heard.duration, f"instrument: {heard.instrument[0]}", heard.instrument[1]),
+            *((cadence.time, 0.0, f"cadence: {cadence.kind}", None) for cadence in heard.cadences),
+        ],
     }
     for namespace, observations in rows.items():
         document.annotations.append(_annotation(namespace, observations, heard.duration, given.sources.get(namespace, "ostinato listen")))
@@ -67,13 +71,14 @@ def write(path: Path, heard: Heard, title: str, given: Given = Given()) -> None:
     write_text(path, json.dumps(document.__json__, indent=1, sort_keys=True) + "\n")
 
 
-def _annotation(namespace: str, observations: list[tuple], duration: float, source: str) -> jams.Annotation:
+def _annotation(namespace: str, observations: list[tuple[Any, ...]], duration: float, source: str) -> jams.Annotation:
     """Observations (start, s; length, s; value; confidence or None) of a song of `duration` s as an annotation."""
     annotation = jams.Annotation(namespace, duration=duration)
     annotation.annotation_metadata = jams.AnnotationMetadata(data_source=source)
     for start, length, value, confidence in observations:
-        annotation.append(time=round(float(start), 4), duration=round(float(length), 4), value=_plain(value),
-                          confidence=None if confidence is None else round(float(confidence), 3))
+        annotation.append(
+            time=round(float(start), 4), duration=round(float(length), 4), value=_plain(value), confidence=None if confidence is None else round(float(confidence), 3)
+        )
     return annotation
 
 
@@ -98,9 +103,13 @@ def read(path: Path | str) -> Description:
     data = {name: annotations[0].data for name, annotations in found.items()}
     tags = [(row.time, *row.value.partition(": ")[::2]) for annotation in document.search(namespace="tag_open") for row in annotation.data]
     return Description(
-        float(document.file_metadata.duration), float(data["tempo"][0].value), [row.time for row in data["beat"] if row.value == 1],
+        float(document.file_metadata.duration),
+        float(data["tempo"][0].value),
+        [row.time for row in data["beat"] if row.value == 1],
         [(row.time, row.time + row.duration, Chord.parse(row.value)) for row in data["chord"]],
         [1.0 if row.confidence is None else float(row.confidence) for row in data["chord"]],
         [(row.time, row.time + row.duration, Key.parse(row.value)) for row in data["key_mode"]],
         [(row.time, row.time + row.duration, row.value) for row in data["segment_open"]],
-        [(time, value) for time, tag, value in tags if tag == "cadence"], next((value for _, tag, value in tags if tag == "instrument"), ""))
+        [(time, value) for time, tag, value in tags if tag == "cadence"],
+        next((value for _, tag, value in tags if tag == "instrument"), ""),
+    )

@@ -12,7 +12,8 @@ from functools import cache
 
 import numpy as np
 
-from ostinato.theory import QUALITIES, Chord, Key, cadence_kind
+from ostinato.harmony.chords import QUALITIES, Chord
+from ostinato.harmony.keys import Key, cadence_kind
 
 Interval = tuple[float, float, Chord]
 MAJOR = np.array([5.0, 2.0, 3.5, 2.0, 4.5, 4.0, 2.0, 4.5, 2.0, 3.5, 1.5, 4.0])
@@ -69,8 +70,10 @@ def find_key(chords: list[Interval]) -> Key:
     if not sounding:
         return KEYS[0]
     total = sum(_say(chord, seconds) for seconds, chord in sounding)
-    home = sum(worth * np.array([key.tonic == chord.pitch_class and (key.mode == "minor") == chord.is_minor for key in KEYS])
-               for worth, chord in ((FIRST, sounding[0][1]), (LAST, sounding[-1][1])))
+    home = sum(
+        worth * np.array([key.tonic == chord.pitch_class and (key.mode == "minor") == chord.is_minor for key in KEYS])
+        for worth, chord in ((FIRST, sounding[0][1]), (LAST, sounding[-1][1]))
+    )
     return KEYS[int(np.argmax(total + home))]
 
 
@@ -115,8 +118,7 @@ def longest(keys: list[tuple[float, float, Key]]) -> Key:
     return max(lengths, key=lambda key: lengths[key])
 
 
-def cadences(chords: list[Interval], keys: list[tuple[float, float, Key]], sections: list[tuple[float, float, str]],
-             downbeats: np.ndarray) -> list[Cadence]:
+def cadences(chords: list[Interval], keys: list[tuple[float, float, Key]], sections: list[tuple[float, float, str]], downbeats: np.ndarray) -> list[Cadence]:
     """The cadences at the ends of phrases: of sections, and every PHRASE_BARS bars within them. A phrase that ends otherwise has none."""
     found = []
     for time in phrase_ends(sections, downbeats):

@@ -14,7 +14,7 @@ import torch
 
 from ostinato.files import UserError, atomic, sha256, write_json
 from ostinato.lm.pretrained import LM_FILE, locate
-from ostinato.params import Lora
+from ostinato.params.blocks import Lora
 
 #: Every matrix of a layer but the norms.
 TARGETS = ("qkv", "out", "query", "keys_values", "widen", "narrow")
@@ -32,7 +32,8 @@ def add(model: Any, lora: Lora, seed: int) -> None:
 
     torch.manual_seed(seed)
     model.requires_grad_(False)
-    inject_adapter_in_model(LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=list(TARGETS)), model.decoder)
+    alpha: Any = lora.alpha  # peft calls for a whole number, and divides whatever it gets
+    inject_adapter_in_model(LoraConfig(r=lora.rank, lora_alpha=alpha, lora_dropout=lora.dropout, target_modules=list(TARGETS)), model.decoder)
 
 
 def save(folder: Path, model: Any, base: str) -> None:

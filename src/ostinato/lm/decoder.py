@@ -18,12 +18,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from ostinato.lm.positions import sinusoids, turned, turns
 from ostinato.lm.shape import Shape
 
 #: Positions of steps [S]; their cosines and sines [2, S, dim / heads / 2] where they are rotary.
@@ -44,26 +46,6 @@ class Cache:
     length: int = 0
 
 
-def sinusoids(positions: torch.Tensor, dim: int) -> torch.Tensor:
-    """Cosines, then sines, of positions [...] at dim / 2 frequencies from 1 to 1 / 10,000: [..., dim]."""
-    half = dim // 2
-    phase = positions[..., None] / 10_000 ** (torch.arange(half, device=positions.device, dtype=torch.float32) / (half - 1))
-    return torch.cat([phase.cos(), phase.sin()], dim=-1)
-
-
-def turns(positions: torch.Tensor, width: int) -> torch.Tensor:
-    """Cosines and sines of rotary positions [S] in heads of a width: [2, S, width / 2]."""
-    half = width // 2
-    angle = positions[:, None] / 10_000 ** (torch.arange(half, device=positions.device, dtype=torch.float32) / half)
-    return torch.stack([angle.cos(), angle.sin()])
-
-
-def _turned(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """The halves of [..., S, D] turned against each other by angles that grow with the position."""
-    left, right = x.chunk(2, dim=-1)
-    return torch.cat([left * cos - right * sin, right * cos + left * sin], dim=-1)
-
-
 class SelfAttention(nn.Module):
     """Causal attention to the past."""
 
@@ -73,22 +55,21 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(shape.dim, 3 * shape.dim, bias=False)
         self.out = nn.Linear(shape.dim, shape.dim, bias=False)
 
-    def forward(self, x: torch.Tensor, where: Where, past: tuple[torch.Tensor, torch.Tensor] | None = None, seen: torch.Tensor | None = None,
-                visible: int | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, where: Where, past: tuple[torch.Tensor, torch.Tensor] | None = None, seen: torch.Tensor | None = None) -> torch.Tensor:
         """[B, S, dim] -> [B, S, dim].
 
         Args:
-            where: where the steps are; past: keys and values to write into and to read up to `visible` from; seen: which of those each step may see, bool
-            [S, visible], None for all of them (or, without a past, for those up to itself).
+            where: where the steps are; past: keys and values [B, heads, visible, dim / heads] to write theirs into and to read; seen: which of those each step may see,
+            bool [S, visible], None: a single step sees all of them, several are the first and see those up to themselves.
         """
-        positions, turned = where
+        positions, angles = where
         query, key, value = heads = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        if turned is not None:
-            query, key = _turned(heads[:2], *turned.to(heads.dtype))
+        if angles is not None:
+            query, key = turned(heads[:2], *angles.to(heads.dtype))
         if past is not None:
             for kept, new in zip(past, (key, value)):
                 kept.index_copy_(2, positions, new.to(kept.dtype))
-            key, value = (kept[:, :, :visible] for kept in past)
+            key, value = past
         causal = seen is None and query.shape[2] > 1
         mixed = functional.scaled_dot_product_attention(query, key, value, seen, self.dropout if self.training else 0.0, causal)
         return self.out(mixed.transpose(1, 2).flatten(2))
@@ -129,7 +110,7 @@ class Layer(nn.Module):
         self.widen = nn.Linear(shape.dim, shape.hidden, bias=False)
         self.narrow = nn.Linear(shape.hidden, shape.dim, bias=False)
 
-    def forward(self, x: torch.Tensor, where: Where, text: torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None, *past) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, where: Where, text: torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None, *past: Any) -> torch.Tensor:
         """[B, S, dim] -> [B, S, dim]. `text` belongs to the first rows: features [B', L, dim], or the keys and values of them."""
         x = x + self._dropped(self.self_attention(self.self_norm(x), where, *past))
         if text is not None:
@@ -145,6 +126,9 @@ class Layer(nn.Module):
 
 class Decoder(nn.Module):
     """See the module. `checkpointing` computes a layer's activations a second time in the backward pass instead of keeping them."""
+
+    offsets: torch.Tensor
+    layers: Any  # of Layer, which a ModuleList does not say
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -177,98 +161,79 @@ class Decoder(nn.Module):
         """The token that stands where a codebook has no code yet."""
         return self.shape.cardinality
 
-    def forward(self, tokens: torch.Tensor, text: torch.Tensor | None = None) -> torch.Tensor:
-        """Logits [B, K, S, cardinality] of what follows each of the steps of `tokens` [B, K, S], given the texts [B', L, dim] of the first rows."""
-        where = self._where(torch.arange(tokens.shape[2], device=tokens.device))
-        x = self._embed(tokens, where[0])
-        for layer in self.layers:
+    def forward(self, tokens: torch.Tensor, text: torch.Tensor | None = None, cache: Cache | None = None, at: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits [B, K, S, cardinality] of what follows each of the steps of `tokens` [B, K, S]; with a cache, of what follows the last alone, [B, K, 1, cardinality].
+
+        Args:
+            text: the texts [B', L, dim] of the first rows; with a cache, `start` has read them. cache: what is past; the steps are added to it.
+            at: where in the cache a single step of all rows stands, [1], in shapes that never change, as CUDA graphs want them; the caller counts.
+        """
+        begun, steps = 0 if cache is None else cache.length, tokens.shape[2]
+        visible = begun + steps if at is None or cache is None else cache.keys.shape[3]
+        positions = torch.arange(begun, visible, device=tokens.device) if at is None else at
+        seen = None if at is None and (steps == 1 or begun == 0) else torch.arange(visible, device=tokens.device) <= positions[:, None]
+        rows = (tokens + self.offsets[:, None]).transpose(1, 2)
+        x = functional.embedding_bag(rows.flatten(0, 1), self.embedding, mode="sum").unflatten(0, rows.shape[:2])
+        x = x if self.shape.rotary else x + sinusoids(positions, self.shape.dim).to(x.dtype)
+        where, past = (positions, turns(positions, self.shape.dim // self.shape.heads) if self.shape.rotary else None), None
+        told: Any = text
+        for number, layer in enumerate(self.layers):
+            if cache is not None:
+                told, past = cache.text[number] if cache.text else None, (cache.keys[number, :, :, :visible], cache.values[number, :, :, :visible])
             if self.checkpointing and torch.is_grad_enabled():
-                x = checkpoint(layer, x, where, text, use_reentrant=False)
+                x = checkpoint(layer, x, where, told, past, seen, use_reentrant=False)
             else:
-                x = layer(x, where, text)
-        return self._logits(x)
+                x = layer(x, where, told, past, seen)
+        if cache is not None:
+            x, cache.length = x[:, -1:], visible if at is None else begun
+        return self.head(self.norm(x)).unflatten(-1, (self.shape.codebooks, self.shape.cardinality)).transpose(1, 2)
 
     def start(self, batch: int, longest: int, text: torch.Tensor | None = None) -> Cache:
         """An empty cache for `batch` rows and up to `longest` steps; the text [B', L, dim] is read here, once."""
-        where = {"device": self.embedding.device, "dtype": self.head.weight.dtype}
+        where: dict[str, Any] = {"device": self.embedding.device, "dtype": self.head.weight.dtype}
         size = (self.shape.layers, batch, self.shape.heads, longest, self.shape.dim // self.shape.heads)
         read = [] if text is None else [layer.cross_attention.read(text.to(where["dtype"])) for layer in self.layers]
         positions = torch.arange(longest, device=where["device"])
         places = turns(positions, size[-1]) if self.shape.rotary else sinusoids(positions, self.shape.dim)
         return Cache(torch.zeros(size, **where), torch.zeros(size, **where), places.to(where["dtype"]), read)
 
-    def advance(self, tokens: torch.Tensor, cache: Cache) -> torch.Tensor:
-        """`forward` for the next steps [B, K, S] of a sequence whose past is in the cache; logits of the last step alone, [B, K, 1, cardinality]."""
-        steps = tokens.shape[2]
-        if steps == 1 and tokens.device.type == "cpu" and not self.training and not hasattr(self, "peft_config"):  # adapters that are not merged are modules
-            return self._advance_by_one(tokens, cache)
-        positions = torch.arange(cache.length, cache.length + steps, device=tokens.device)
-        visible = cache.length + steps
-        seen = None if steps == 1 or cache.length == 0 else torch.arange(visible, device=tokens.device) <= positions[:, None]
-        logits = self._through(tokens, positions, cache, seen, visible)
-        cache.length = visible
-        return logits
+    def advance(self, tokens: torch.Tensor, cache: Cache, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """`forward` with a cache, for those who sample. A small step on the CPU takes longer to call than to compute, by `forward` 1.3 times as long as here, in rows
+        [B, dim] with no module or copy that can be done without.
 
-    def advance_static(self, token: torch.Tensor, position: torch.Tensor, cache: Cache) -> torch.Tensor:
-        """`advance` by one step [B, K, 1] at `position` (a tensor [1]) in shapes that never change, as CUDA graphs want them; the caller counts."""
-        longest = cache.keys.shape[3]
-        seen = torch.arange(longest, device=token.device) <= position[:, None]
-        return self._through(token, position, cache, seen, longest)
-
-    def _through(self, tokens: torch.Tensor, positions: torch.Tensor, cache: Cache, seen: torch.Tensor | None, visible: int) -> torch.Tensor:
-        x, where = self._embed(tokens, positions), self._where(positions)
-        for number, layer in enumerate(self.layers):
-            past = (cache.keys[number], cache.values[number])
-            x = layer(x, where, cache.text[number] if cache.text else None, past, seen, visible)
-        return self._logits(x[:, -1:])
-
-    def advance_rows(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: Cache) -> torch.Tensor:
-        """`advance` by one step [B, K, 1] where each row has a past of its own length [B]; the caller counts. A row may say its last step again to wait."""
-        return self._advance_by_one(tokens, cache, lengths)
-
-    def _advance_by_one(self, tokens: torch.Tensor, cache: Cache, lengths: torch.Tensor | None = None) -> torch.Tensor:
-        """`advance` on the CPU, where a small step takes longer to call than to compute: rows [B, dim], no module or copy that can be done without."""
-        (batch, codebooks, _), dim, now = tokens.shape, self.shape.dim, cache.length
+        Args:
+            lengths: of each row's past, [B], where these differ: one step, and the caller counts. A row may say its last step again to wait.
+        """
+        if lengths is None and (tokens.shape[2] > 1 or not tokens.is_cpu or self.training or hasattr(self, "peft_config")):  # adapters that are not merged are modules
+            return self(tokens, cache=cache)
+        kept: tuple[slice | torch.Tensor, ...]
+        cos: Any
+        sin: Any
+        (batch, codebooks, _), dim, heads, now = tokens.shape, self.shape.dim, self.shape.heads, cache.length
         if lengths is None:
-            visible, seen, places = now + 1, None, cache.places[..., now, :]
+            visible, seen, kept, places = now + 1, None, (slice(None), slice(None), slice(now, now + 1)), cache.places[..., now, :]
         else:
-            rows, visible, places = torch.arange(batch, device=tokens.device), int(lengths.max()) + 1, cache.places[..., lengths, :]
+            visible, rows, columns = int(lengths.max()) + 1, torch.arange(batch, device=tokens.device), torch.arange(heads, device=tokens.device)
             seen = (torch.arange(visible, device=tokens.device) <= lengths[:, None])[:, None, None]
+            kept, places = (rows[:, None, None], columns[:, None], lengths[:, None, None]), cache.places[..., lengths, :]
         cos, sin = (places if lengths is None else places[:, :, None, None, None]) if self.shape.rotary else (None, None)
         x = functional.embedding_bag(tokens[:, :, 0] + self.offsets, self.embedding, mode="sum")
-        if not self.shape.rotary:
-            x = x + places
+        x = x if self.shape.rotary else x + places
         for number, layer in enumerate(self.layers):
-            mixed = _product(_normal(x, layer.self_norm), layer.self_attention.qkv).view(batch, 3, self.shape.heads, 1, -1)
-            query, key, value = (*_turned(mixed[:, :2], cos, sin).unbind(1), mixed[:, 2]) if self.shape.rotary else mixed.unbind(1)
-            keys, values = cache.keys[number], cache.values[number]
-            if lengths is None:
-                keys[:, :, now : now + 1] = key
-                values[:, :, now : now + 1] = value
-            else:
-                keys[rows, :, lengths], values[rows, :, lengths] = key[:, :, 0], value[:, :, 0]
-            mixed = functional.scaled_dot_product_attention(query, keys[:, :, :visible], values[:, :, :visible], seen)
+            keys, values = cache.keys[number, :, :, :visible], cache.values[number, :, :, :visible]
+            mixed = _product(_normal(x, layer.self_norm), layer.self_attention.qkv).view(batch, 3, heads, 1, -1)
+            query, key, value = (*turned(mixed[:, :2], cos, sin).unbind(1), mixed[:, 2]) if self.shape.rotary else mixed.unbind(1)
+            keys[kept], values[kept] = key, value
+            mixed = functional.scaled_dot_product_attention(query, keys, values, seen)
             x = x + _product(mixed.reshape(batch, dim), layer.self_attention.out)
             if cache.text:
                 told, across = x[: len(cache.text[number][0])], layer.cross_attention
-                query = _product(_normal(told, layer.cross_norm), across.query).view(len(told), self.shape.heads, 1, -1)
+                query = _product(_normal(told, layer.cross_norm), across.query).view(len(told), heads, 1, -1)
                 mixed = functional.scaled_dot_product_attention(query, *cache.text[number])
                 told += _product(mixed.reshape(len(told), dim), across.out)
             x = x + _product(functional.gelu(_product(_normal(x, layer.norm), layer.widen)), layer.narrow)
-        if lengths is None:
-            cache.length = visible
+        cache.length = visible if lengths is None else now
         return _product(_normal(x, self.norm), self.head).view(batch, 1, codebooks, -1).transpose(1, 2)
-
-    def _where(self, positions: torch.Tensor) -> Where:
-        return positions, turns(positions, self.shape.dim // self.shape.heads) if self.shape.rotary else None
-
-    def _embed(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        rows = (tokens + self.offsets[:, None]).transpose(1, 2)
-        x = functional.embedding_bag(rows.flatten(0, 1), self.embedding, mode="sum").unflatten(0, rows.shape[:2])
-        return x if self.shape.rotary else x + sinusoids(positions, self.shape.dim).to(x.dtype)
-
-    def _logits(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.norm(x)).unflatten(-1, (self.shape.codebooks, self.shape.cardinality)).transpose(1, 2)
 
 
 #: Above so many weights a product with two rows, as guidance has them, is faster the other way round: 1.1 to 1.4 times, measured with MKL.

@@ -2,51 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ostinato.files import UserError, atomic, sha256, write_sidecar
-from ostinato.lm import adapters, layout
-from ostinato.lm.codec import load_codec
-from ostinato.lm.model import LanguageModel, load_lm, save_lm
-from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, locate
+from ostinato.files import UserError
+from ostinato.lm import layout
+from ostinato.lm.model import LanguageModel
 from ostinato.lm.t5 import T5Text
 
 #: Positions for which transformers computes sinusoids beforehand, as in the published models; more are computed when needed.
 POSITIONS = 2048
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the stage's options."""
-    parser.add_argument("--model", required=True, help="folder of the model, or a hub's name")
-    parser.add_argument("--adapter", type=Path, help="folder of adapters (LoRA) that were trained on that model")
-    parser.add_argument("--to", choices=("audiocraft", "transformers"), required=True, help="for whom")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write; must not be there yet")
-
-
-def run(args: argparse.Namespace) -> None:
-    """Load, convert, write."""
-    if args.out.exists():
-        raise UserError(f"--out {args.out}: is there already")
-    lm = load_lm(args.model)
-    if args.adapter:
-        adapters.load(args.adapter, lm, args.model)
-    if not isinstance(lm.text, T5Text):
-        raise UserError(f"{args.model}: its text encoder is Ostinato's own, which {args.to} does not know; expected a model fine-tuned from a pretrained MusicGen")
-    with atomic(args.out) as folder:
-        folder.mkdir(parents=True)
-        if args.to == "audiocraft":
-            save_lm(folder, lm)
-            shutil.copyfile(locate(args.model, CODEC_FILE), folder / CODEC_FILE)
-        else:
-            save_transformers(folder, lm, load_codec(args.model))
-    made_from = [locate(args.model, LM_FILE), locate(args.model, CODEC_FILE), *([args.adapter] if args.adapter else [])]
-    write_sidecar(args.out, "export", made_from, {"to": args.to}, about={"model_sha256": sha256(made_from[0])})
-    print(f"{args.out}: for {args.to}")
 
 
 def save_transformers(folder: Path, lm: LanguageModel, codec: Any) -> None:
@@ -73,12 +40,24 @@ def transformers_model(lm: LanguageModel, audio: Any) -> Any:
     shape = lm.decoder.shape
     if shape.delays != tuple(range(shape.codebooks)):
         raise UserError(f"the model's delays are {list(shape.delays)}: transformers knows no others than {list(range(shape.codebooks))}")
+    assert isinstance(lm.text, T5Text)
     if shape.dim == lm.text.encoder.config.d_model:
         raise UserError(f"the decoder is as wide as its T5, {shape.dim}: transformers leaves the projection between them out then, and MusicGen has one")
     config = transformers.MusicgenDecoderConfig(
-        vocab_size=shape.cardinality, max_position_embeddings=POSITIONS, num_hidden_layers=shape.layers, ffn_dim=shape.hidden, num_attention_heads=shape.heads,
-        hidden_size=shape.dim, num_codebooks=shape.codebooks, audio_channels=1, dropout=shape.dropout, activation_function="gelu",
-        pad_token_id=shape.cardinality, bos_token_id=shape.cardinality, tie_word_embeddings=False)
+        vocab_size=shape.cardinality,
+        max_position_embeddings=POSITIONS,
+        num_hidden_layers=shape.layers,
+        ffn_dim=shape.hidden,
+        num_attention_heads=shape.heads,
+        hidden_size=shape.dim,
+        num_codebooks=shape.codebooks,
+        audio_channels=1,
+        dropout=shape.dropout,
+        activation_function="gelu",
+        pad_token_id=shape.cardinality,
+        bos_token_id=shape.cardinality,
+        tie_word_embeddings=False,
+    )
     parts = {"text_encoder": lm.text.encoder, "audio_encoder": audio}
     whole = transformers.MusicgenConfig(**{name: part.config for name, part in parts.items()}, decoder=config)
     model = transformers.MusicgenForConditionalGeneration(whole, **parts, decoder=transformers.MusicgenForCausalLM._from_config(config)).eval()

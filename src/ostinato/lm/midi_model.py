@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ostinato.dataset.tokens import Tokenizer
 from ostinato.files import UserError, atomic
 from ostinato.lm.decoder import Decoder
 from ostinato.lm.pretrained import LM_FILE, read_package
 from ostinato.lm.shape import Shape
-from ostinato.params_midi import Gpt
+from ostinato.midi.tokens import Tokenizer
+from ostinato.params.midi import Gpt
 
 LAYOUT = "ostinato.midi"
 TOKENIZER_FILE = "tokenizer.json"
@@ -28,8 +28,7 @@ class MidiModel(nn.Module):
     def __init__(self, params: Gpt, tokenizer: Tokenizer) -> None:
         super().__init__()
         self.params, self.tokenizer = params, tokenizer
-        self.decoder = Decoder(Shape(params.dim, params.layers, params.heads, 4 * params.dim, tokenizer.size, (0,), cross=False, rotary=True,
-                                     dropout=params.dropout))
+        self.decoder = Decoder(Shape(params.dim, params.layers, params.heads, 4 * params.dim, tokenizer.size, (0,), cross=False, rotary=True, dropout=params.dropout))
 
     @property
     def context(self) -> int:
@@ -37,7 +36,7 @@ class MidiModel(nn.Module):
         return self.params.context
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """Logits [B, S, size] of what follows each of the words [B, S], which begin with a prefix (see dataset.tokens)."""
+        """Logits [B, S, size] of what follows each of the words [B, S], which begin with a prefix (see midi.tokens)."""
         return self.decoder(ids[:, None])[:, 0]
 
 

@@ -65,6 +65,7 @@ def _look_by_position(decoder: Decoder) -> None:
     finding that out.
     """
     with torch.no_grad():
+        layer: Any  # a ModuleList does not say of what
         for layer in decoder.layers:
             layer.cross_attention.keys_values.weight[: decoder.shape.dim] = layer.cross_attention.query.weight
 
@@ -104,7 +105,7 @@ def load_lm(source: Path | str) -> LanguageModel:
     return lm.eval()
 
 
-def _of_ours(config: dict[str, Any], path: Path) -> LanguageModel:
+def _of_ours(config: Any, path: Path) -> LanguageModel:
     if not isinstance(config, dict) or config.get("layout") != LAYOUT:
         raise UserError(f"{path}: layout is {config.get('layout') if isinstance(config, dict) else config!r}, expected {LAYOUT!r}")
     try:

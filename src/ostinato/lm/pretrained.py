@@ -25,9 +25,23 @@ KEPT_TEXTS = 2**28
 SIZES = {"small": (1024, 24, 16), "medium": (1536, 48, 24), "large": (2048, 48, 32)}
 #: What our decoder computes, in the words of audiocraft's section transformer_lm. A key that is absent has audiocraft's default, which these are.
 SUPPORTED: dict[str, tuple[Any, ...]] = {
-    "causal": (True,), "norm_first": (True,), "norm": ("layer_norm",), "activation": ("gelu",), "bias_proj": (False,), "bias_ff": (False,),
-    "bias_attn": (False,), "positional_embedding": ("sin",), "xpos": (False,), "qk_layer_norm": (False,), "qk_layer_norm_cross": (False,),
-    "past_context": (None,), "layer_scale": (None,), "kv_repeat": (1,), "positional_scale": (1, 1.0), "two_step_cfg": (False,), "max_period": (10000,),
+    "causal": (True,),
+    "norm_first": (True,),
+    "norm": ("layer_norm",),
+    "activation": ("gelu",),
+    "bias_proj": (False,),
+    "bias_ff": (False,),
+    "bias_attn": (False,),
+    "positional_embedding": ("sin",),
+    "xpos": (False,),
+    "qk_layer_norm": (False,),
+    "qk_layer_norm_cross": (False,),
+    "past_context": (None,),
+    "layer_scale": (None,),
+    "kv_repeat": (1,),
+    "positional_scale": (1, 1.0),
+    "two_step_cfg": (False,),
+    "max_period": (10000,),
 }
 #: audiocraft's own defaults where they are not what we compute: absent means refused.
 MUST_BE_SAID = {"norm_first": False, "bias_proj": True, "bias_ff": True, "bias_attn": True, "causal": False}
@@ -49,9 +63,11 @@ def locate(source: Path | str, file: str) -> Path:
     try:
         return Path(hf_hub_download(str(source), file))
     except (OSError, ValueError) as error:  # what huggingface_hub raises for no network, no cache, no such repository, a name that is none
-        raise UserError(f"{source}: no such folder here, and {file} is neither cached nor reachable on the model hub; where there is a network, run "
-                        f"`hf download {source} {LM_FILE} {CODEC_FILE}`, put the two files into a folder and name that folder "
-                        f"({' '.join(str(error).split())[:120]})") from None
+        raise UserError(
+            f"{source}: no such folder here, and {file} is neither cached nor reachable on the model hub; where there is a network, run "
+            f"`hf download {source} {LM_FILE} {CODEC_FILE}`, put the two files into a folder and name that folder "
+            f"({' '.join(str(error).split())[:120]})"
+        ) from None
 
 
 def pretrained_bytes(source: str) -> int:
@@ -100,7 +116,7 @@ def read_package(path: Path) -> dict[str, Any]:
 
 def is_ours(source: Path | str) -> bool:
     """Whether a model is told by chords, through Ostinato's own text encoder: what its configuration says, without its weights. Others are given free text."""
-    config = read_checkpoint(locate(source, LM_FILE)).get("xp.cfg")
+    config: Any = read_checkpoint(locate(source, LM_FILE)).get("xp.cfg")
     try:
         return isinstance(json.loads(config), dict)  # ours is JSON, audiocraft's YAML
     except (TypeError, ValueError):
@@ -151,13 +167,31 @@ def config_like(shape: Shape, t5: str, seconds: float = 30.0) -> str:
     import yaml
 
     lm = {name: values[0] for name, values in SUPPORTED.items() if name != "max_period"}
-    lm |= {"n_q": shape.codebooks, "card": shape.cardinality, "dim": shape.dim, "num_heads": shape.heads, "num_layers": shape.layers,
-           "hidden_scale": shape.hidden // shape.dim, "dropout": shape.dropout, "custom": False, "memory_efficient": True, "cross_attention": True}
-    return yaml.safe_dump({
-        "lm_model": "transformer_lm", "device": "cpu", "dtype": "float32", "dataset": {"segment_duration": seconds}, "transformer_lm": lm,
-        "codebooks_pattern": {"modeling": "delay", "delay": {"delays": list(shape.delays)}}, "attribute_dropout": {},
-        "classifier_free_guidance": {"training_dropout": 0.3, "inference_coef": 3.0}, "interleave_stereo_codebooks": {"use": False},
-        "conditioners": {"args": {}, "description": {"model": "t5", "t5": {"name": t5, "finetune": False, "word_dropout": 0.3, "normalize_text": False}}},
-        "fuser": {"cross": ["description"], "sum": [], "prepend": [], "input_interpolate": [], "cross_attention_pos_emb": False,
-                  "cross_attention_pos_emb_scale": 1},
-    }, sort_keys=False)
+    lm |= {
+        "n_q": shape.codebooks,
+        "card": shape.cardinality,
+        "dim": shape.dim,
+        "num_heads": shape.heads,
+        "num_layers": shape.layers,
+        "hidden_scale": shape.hidden // shape.dim,
+        "dropout": shape.dropout,
+        "custom": False,
+        "memory_efficient": True,
+        "cross_attention": True,
+    }
+    return yaml.safe_dump(
+        {
+            "lm_model": "transformer_lm",
+            "device": "cpu",
+            "dtype": "float32",
+            "dataset": {"segment_duration": seconds},
+            "transformer_lm": lm,
+            "codebooks_pattern": {"modeling": "delay", "delay": {"delays": list(shape.delays)}},
+            "attribute_dropout": {},
+            "classifier_free_guidance": {"training_dropout": 0.3, "inference_coef": 3.0},
+            "interleave_stereo_codebooks": {"use": False},
+            "conditioners": {"args": {}, "description": {"model": "t5", "t5": {"name": t5, "finetune": False, "word_dropout": 0.3, "normalize_text": False}}},
+            "fuser": {"cross": ["description"], "sum": [], "prepend": [], "input_interpolate": [], "cross_attention_pos_emb": False, "cross_attention_pos_emb_scale": 1},
+        },
+        sort_keys=False,
+    )

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,6 +25,11 @@ from ostinato.lm.pretrained import KEPT_TEXTS
 
 class T5Text(nn.Module):
     """Texts (None: no condition) to features [B, L, dim], zeros where there is no word."""
+
+    tokenizer: Any
+    encoder: Any
+    kept: OrderedDict[str, torch.Tensor]
+    room: int
 
     def __init__(self, name: str, dim: int) -> None:
         super().__init__()
@@ -42,7 +48,7 @@ class T5Text(nn.Module):
         mask = torch.tensor([[k < len(row) for k in range(longest)] for row in rows], device=padded.device)
         return self.output_proj(padded) * mask[..., None]
 
-    def _apply(self, fn, recurse: bool = True) -> T5Text:
+    def _apply(self, fn: Callable[[Any], Any], recurse: bool = True) -> T5Text:
         """T5 follows the projection to its device, but not to its precision."""
         super()._apply(fn, recurse)
         self.encoder.to(self.output_proj.weight.device)
@@ -76,7 +82,7 @@ class T5Text(nn.Module):
         return [row.clone() for row in said.cpu()]
 
 
-def _load(name: str) -> tuple:
+def _load(name: str) -> tuple[Any, Any]:
     import transformers
 
     verbosity, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
@@ -87,8 +93,10 @@ def _load(name: str) -> tuple:
             warnings.simplefilter("ignore")
             return transformers.T5Tokenizer.from_pretrained(name), transformers.T5EncoderModel.from_pretrained(name, dtype=torch.float32)
     except (OSError, ValueError) as error:
-        raise UserError(f"text encoder {name}: neither a folder here, nor cached, nor reachable on the model hub; where there is a network, run "
-                        f"`hf download {name}` and bring the cache (set HF_HOME to it) ({' '.join(str(error).split())[:160]})") from None
+        raise UserError(
+            f"text encoder {name}: neither a folder here, nor cached, nor reachable on the model hub; where there is a network, run "
+            f"`hf download {name}` and bring the cache (set HF_HOME to it) ({' '.join(str(error).split())[:160]})"
+        ) from None
     finally:
         transformers.logging.set_verbosity(verbosity)
         if bars:

@@ -15,10 +15,10 @@ from hashlib import sha256
 import torch
 from torch import nn
 
-from ostinato.dataset.prompts import PromptError, parse
-from ostinato.lm.decoder import sinusoids
+from ostinato.harmony.chords import QUALITIES, Chord
+from ostinato.harmony.prompts.prompt import PromptError, parse
+from ostinato.lm.positions import sinusoids
 from ostinato.params import Model
-from ostinato.theory import QUALITIES, Chord
 
 QUALITY_INDEX = {name: i for i, name in enumerate(QUALITIES)}
 NO_CHORD = 12

@@ -57,8 +57,15 @@ def score_rows(part: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One row a metric that any column has: {"key", "name", "text", "cells": {column: estimate}}."""
     present = {metric for column in COLUMNS for metric in part.get(column) or {} if not metric.endswith("_judged")}  # details for machines
     order = [*[metric for metric in METRICS if metric in present], *sorted(present - METRICS.keys())]
-    return [{"key": metric, "name": METRICS.get(metric, (metric, ""))[0], "text": METRICS.get(metric, ("", ""))[1],
-             "cells": {column: estimate((part.get(column) or {}).get(metric)) for column in COLUMNS}} for metric in order]
+    return [
+        {
+            "key": metric,
+            "name": METRICS.get(metric, (metric, ""))[0],
+            "text": METRICS.get(metric, ("", ""))[1],
+            "cells": {column: estimate((part.get(column) or {}).get(metric)) for column in COLUMNS},
+        }
+        for metric in order
+    ]
 
 
 def measures(values: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -74,8 +81,10 @@ def sentence(scores: Mapping[str, Any]) -> str:
         return "There are no scores to compare before and after yet."
     gain = estimate(scores.get("gain"))
     gain["value"] = after - before if gain["value"] is None else gain["value"]
-    return (f"Asked for chords by name, the model plays the right major or minor chord {after:.0f} % of the time after fine-tuning and "
-            f"{before:.0f} % before: {_gain(gain, number(scores.get('confidence')))}.")
+    return (
+        f"Asked for chords by name, the model plays the right major or minor chord {after:.0f} % of the time after fine-tuning and "
+        f"{before:.0f} % before: {_gain(gain, number(scores.get('confidence')))}."
+    )
 
 
 def _gain(gain: Mapping[str, float | None], confidence: float | None) -> str:
@@ -99,8 +108,7 @@ def permuted(scores: Mapping[str, Any]) -> str | None:
     if left["value"] is None:
         return None
     interval = f" ({signed(left['low'])} to {signed(left['high'])})" if left["low"] is not None and left["high"] is not None else ""
-    return (f"Judged against other clips' prompts, the gain is {signed(left['value'])} points{interval}: "
-            "what remains when obedience cannot be the cause.")
+    return f"Judged against other clips' prompts, the gain is {signed(left['value'])} points{interval}: what remains when obedience cannot be the cause."
 
 
 def training(models: Sequence[Path]) -> list[dict[str, Any]]:
@@ -120,7 +128,7 @@ def training(models: Sequence[Path]) -> list[dict[str, Any]]:
 
 def about(summary: Mapping[str, Any]) -> str:
     """What made the run what it is, as far as its summary says: learning rate, batch, minutes, size."""
-    plan = summary.get("plan") if isinstance(summary.get("plan"), Mapping) else {}
+    plan = summary["plan"] if isinstance(summary.get("plan"), Mapping) else {}
     shown = [name for name in ("lr", "batch_size", "segment_seconds", "epochs") if plan.get(name) is not None]
     words = [f"{name.replace('_', ' ')} {plan[name]}" for name in shown]
     seconds, size = number(summary.get("seconds")), number(summary.get("parameters"))

@@ -11,8 +11,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from ostinato.midi import DRUMS
-from ostinato.report.clips import COMMON_NAMES, pitch_colour
+from ostinato.harmony.colours import COMMON_NAMES, pitch_colour
+from ostinato.midi.notes import DRUMS
 
 #: Oklch lightness at which a note stands off both the light and the dark background (contrast above 3).
 LIGHTNESS = 0.58
@@ -54,12 +54,19 @@ def roll(notes: Sequence[Note], duration: float, palette: Mapping[int, str], giv
     low, high = _range([note[PITCH] for note in notes])
     span = high - low + 1
     order = itemgetter(GIVEN, PROGRAM)
-    layers = [{"given": bool(is_given), "colour": palette[program], "name": instrument(program), "rects": [_rect(note, duration, high) for note in members]}
-              for (is_given, program), members in groupby(sorted(notes, key=order), order)]
+    layers = [
+        {"given": bool(is_given), "colour": palette[program], "name": instrument(program), "rects": [_rect(note, duration, high) for note in members]}
+        for (is_given, program), members in groupby(sorted(notes, key=order), order)
+    ]
     legend = _legend(layers, given)
-    return {"duration": duration, "semitones": span, "layers": layers, "legend": legend, "spoken": _spoken(notes, legend),
-            "octaves": [{"name": pitch_name(pitch), "y": high - pitch + 1, "top": round(100 * (high - pitch + 0.5) / span, 1)}
-                        for pitch in range(low, high + 1) if pitch % 12 == 0]}
+    return {
+        "duration": duration,
+        "semitones": span,
+        "layers": layers,
+        "legend": legend,
+        "spoken": _spoken(notes, legend),
+        "octaves": [{"name": pitch_name(pitch), "y": high - pitch + 1, "top": round(100 * (high - pitch + 0.5) / span, 1)} for pitch in range(low, high + 1) if pitch % 12 == 0],
+    }
 
 
 def _range(pitches: Sequence[int]) -> tuple[int, int]:
@@ -71,8 +78,7 @@ def _range(pitches: Sequence[int]) -> tuple[int, int]:
 
 def _rect(note: Note, duration: float, high: int) -> dict[str, float]:
     width = max(note[END] - note[START], MIN_SHARE * duration)
-    return {"x": round(note[START], 3), "y": high - note[PITCH], "width": round(width, 3),
-            "opacity": round(MIN_OPACITY + (1 - MIN_OPACITY) * note[VELOCITY] / 127, 2)}
+    return {"x": round(note[START], 3), "y": high - note[PITCH], "width": round(width, 3), "opacity": round(MIN_OPACITY + (1 - MIN_OPACITY) * note[VELOCITY] / 127, 2)}
 
 
 def _legend(layers: Sequence[Mapping[str, Any]], given: str) -> list[dict[str, Any]]:

@@ -26,19 +26,29 @@ def save(run: Run) -> None:
     """Write the checkpoint, in the first process: what is trained, the optimiser's state, the moving average, the step."""
     import torch
 
-    if run.crew.rank == 0:
+    if run.group.rank == 0:
         with atomic(run.folder / CHECKPOINT) as path:
-            torch.save({"step": run.step, "seconds": run.seconds, "model": trained_state(run.task.model), "optimizer": run.optimizer.state_dict(),
-                        "asked": run.asked, "micro": run.micro, "average": run.average.weights if run.average else None}, path)
+            torch.save(
+                {
+                    "step": run.step,
+                    "seconds": run.seconds,
+                    "model": trained_state(run.task.model),
+                    "optimizer": run.optimizer.state_dict(),
+                    "asked": run.asked,
+                    "micro": run.micro,
+                    "average": run.average.weights if run.average else None,
+                },
+                path,
+            )
 
 
 def resume(run: Run) -> None:
     """Go on from the first process's checkpoint, if it has one: every process from the same."""
     path = run.folder / CHECKPOINT
-    step = run.crew.agree(_read_checkpoint(path, mapped=True)["step"] if run.crew.rank == 0 and path.is_file() else -1)
+    step = run.group.agree(_read_checkpoint(path, mapped=True)["step"] if run.group.rank == 0 and path.is_file() else -1)
     if step < 0:
         return
-    saved = _checkpoint_of(path, step, run.crew.device)
+    saved = _checkpoint_of(path, step, run.group.device)
     missing, unexpected = run.task.model.load_state_dict(saved["model"], strict=False)
     wrong = sorted({*unexpected, *(set(missing) & trained_state(run.task.model).keys())})
     if wrong:
@@ -48,7 +58,7 @@ def resume(run: Run) -> None:
     if saved["asked"] == run.asked:  # halved since, maybe; where another size is asked for by now, that counts
         run.micro = saved["micro"]
     if run.average:
-        run.average.weights = {name: value.to(run.crew.device) for name, value in saved["average"].items()}
+        run.average.weights = {name: value.to(run.group.device) for name, value in saved["average"].items()}
     log.info("%s: going on from step %d", run.folder, run.step)
 
 
@@ -62,8 +72,10 @@ def _checkpoint_of(path: Path, step: int, device: str) -> dict[str, Any]:
                 return saved
             found = saved["step"]
         time.sleep(0.5)
-    raise UserError(f"{path}: seen from here it is of {'no step' if found is None else f'step {found}'}, the first process goes on from step {step}; "
-                    f"waited {LATE_SECONDS} s: expected a folder that all nodes see")
+    raise UserError(
+        f"{path}: seen from here it is of {'no step' if found is None else f'step {found}'}, the first process goes on from step {step}; "
+        f"waited {LATE_SECONDS} s: expected a folder that all nodes see"
+    )
 
 
 def _read_checkpoint(path: Path, mapped: bool) -> dict[str, Any]:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ostinato.files import atomic
-from ostinato.lm.pretrained import ADAPTER
+from ostinato.lm.pretrained import ADAPTER, CODEC_FILE, LM_FILE
+
+#: What a model's folder may hold besides its summary and adapters: an audio model lies beside its codec, a MIDI model beside its tokenizer.
+BESIDE = {CODEC_FILE, LM_FILE, "events.jsonl", "tokenizer.json"}
 
 
 def copy_model(source: Path, out: Path, names: Sequence[str]) -> list[Path]:

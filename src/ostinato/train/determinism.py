@@ -20,5 +20,6 @@ def make_deterministic() -> None:
     import torch
 
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a help in finding faults that costs a write of all memory; nothing here reads what it has not written
+    # a help in finding faults that costs a write of all memory; nothing here reads what it has not written
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # torch makes it when it runs
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ostinato import processes
 from ostinato.files import UserError
-from ostinato.sections import Launch
+from ostinato.params.blocks import Launch
 from ostinato.train.jobs import known_of
 from ostinato.train.locks import hold, is_held
 

@@ -14,7 +14,7 @@ Always there are Python and torch, what is kept of T5, and on a GPU CUDA's libra
 Pages of files (`mapped`) count as a process's in what Slurm shows, but the kernel takes them back when memory is short; `held` is what it cannot. So a job is refused for what
 it would hold, and warned of for the rest. Every process of a node is counted whole, though they share pages of the same file.
 
-Checked on the CPU: loading and saving within a tenth (tests/test_model.py, docs/benchmarks.md). Not measured: what CUDA takes.
+Checked on the CPU: loading and saving within a tenth (tests/lm/test_model.py, docs/benchmarks.md). Not measured: what CUDA takes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 from ostinato.files import UserError
 from ostinato.lm.pretrained import KEPT_TEXTS
-from ostinato.sections import Launch
+from ostinato.params.blocks import Launch
 from ostinato.train.memory import GIB, Need, Run, Subject, parameters
 
 log = logging.getLogger(__name__)
@@ -83,18 +83,25 @@ class Host:
 def of(planned: Run, launch: Launch) -> Host:
     """What a run takes of each of its nodes."""
     subject, found = planned.subject, planned.need()
-    on_gpu = bool(launch.gpus or planned.gpu and launch.cluster == "local")  # a login node's GPU is not the job's
+    on_gpu = bool(launch.gpus or (planned.gpu and launch.cluster == "local"))  # a login node's GPU is not the job's
     always = PROCESS + (KEPT_TEXTS if subject.text.apart else 0)
     here = 0 if on_gpu else found.peak - found.context
     checkpoint = found.trained + found.optimiser + found.average
     weights, (read, written) = 4 * _count(subject), _copies(subject)
     whole = Moment(weights + written, found.encoder) if found.frozen or not on_gpu else Moment(0)
-    moments = {"loading": _loading(subject, found, read), "training": Moment(here), "saving": whole,
-               "resuming": Moment(0, checkpoint) if on_gpu else Moment(here + found.trained)}  # on the CPU what was trained is read, and copied
+    moments = {
+        "loading": _loading(subject, found, read),
+        "training": Moment(here),
+        "saving": whole,
+        "resuming": Moment(0, checkpoint) if on_gpu else Moment(here + found.trained),
+    }  # on the CPU what was trained is read, and copied
     processes = launch.tasks_per_node
     those = {name: 1 if name == "saving" else processes for name in moments}  # one saves for all
-    return Host({name: Moment(processes * always + those[name] * one.held, processes * CUDA * on_gpu + those[name] * one.mapped)
-                 for name, one in moments.items()}, processes, launch.mem_gb * GIB)
+    return Host(
+        {name: Moment(processes * always + those[name] * one.held, processes * CUDA * on_gpu + those[name] * one.mapped) for name, one in moments.items()},
+        processes,
+        launch.mem_gb * GIB,
+    )
 
 
 def _loading(subject: Subject, found: Need, read: int) -> Moment:

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from ostinato import processes
 from ostinato.files import UserError, read_json, write_json
-from ostinato.sections import Launch
+from ostinato.params.blocks import Launch
 from ostinato.train import squeue
 from ostinato.train.locks import holder, is_held
 from ostinato.train.squeue import Queue
@@ -165,22 +165,36 @@ def _hear_of(folder: Path) -> None:
 
 def resources(params: Launch) -> dict[str, Any]:
     """`train.launch` in submitit's words."""
-    shared = {"timeout_min": params.timeout_min, "cpus_per_task": params.cpus, "tasks_per_node": params.tasks_per_node, "nodes": params.nodes, "mem_gb": params.mem_gb}
+    shared: dict[str, Any] = {
+        "timeout_min": params.timeout_min,
+        "cpus_per_task": params.cpus,
+        "tasks_per_node": params.tasks_per_node,
+        "nodes": params.nodes,
+        "mem_gb": params.mem_gb,
+    }
     if params.cluster == "local":
         return shared | {"gpus_per_node": params.gpus}
     if params.gpus:  # an explicit 0 is an error on clusters without GPUs
         shared["slurm_gpus_per_node"] = f"{params.gpu_type}:{params.gpus}" if params.gpu_type else params.gpus
     named = {"slurm_partition": params.partition, "slurm_account": params.account}
-    return shared | {key: value for key, value in named.items() if value} | {
-        "slurm_signal_delay_s": params.signal_delay_s, "slurm_array_parallelism": params.at_once, "slurm_additional_parameters": {"requeue": True} | params.options,
-        "slurm_srun_args": ["--kill-on-bad-exit=1"]}  # the others would wait for a process that is no more
+    return (
+        shared
+        | {key: value for key, value in named.items() if value}
+        | {
+            "slurm_signal_delay_s": params.signal_delay_s,
+            "slurm_array_parallelism": params.at_once,
+            "slurm_additional_parameters": {"requeue": True} | params.options,
+            "slurm_srun_args": ["--kill-on-bad-exit=1"],
+        }
+    )  # the others would wait for a process that is no more
 
 
 def attach(folder: Path, queue: Queue) -> Job | None:
     """The job of an earlier launcher, when it still runs or waits; None otherwise, and where it was cancelled."""
     _hear_of(folder)
-    known, job = known_of(folder / "job.json"), None
+    known = known_of(folder / "job.json")
     logs = folder / known.get("logs", "jobs")
+    job: Job | None
     if known.get("cluster") == "slurm":
         job = SlurmJob(known["id"], logs, queue) if not known.get("cancelled") and known["id"] in squeue.surely_queued("-j", known["id"]) else None
     else:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.files import UserError, read_json, write_json
-from ostinato.sections import Launch
+from ostinato.params.blocks import Launch
 from ostinato.train import devices, jobs
 from ostinato.train.delivery import copy_model
 from ostinato.train.jobs import Job
@@ -214,9 +214,12 @@ def _conclude(run: _Run, params: Launch) -> None:
 
 def _how_it_died(run: _Run, fate: str, params: Launch) -> str:
     assert run.job
-    hints = {"OUT_OF_MEMORY": f"out of memory, {params.mem_gb} GB asked; raise train.launch.mem_gb", "CANCELLED": "somebody cancelled it",
-             "COMPLETED": f"but its done.json is not seen here after {LATE['COMPLETED']} s; expected a folder that all nodes see",
-             "TIMEOUT": f"it reached its limit of {params.timeout_min} min more than {params.max_timeouts} times; raise train.launch.timeout_min or max_timeouts"}
+    hints = {
+        "OUT_OF_MEMORY": f"out of memory, {params.mem_gb} GB asked; raise train.launch.mem_gb",
+        "CANCELLED": "somebody cancelled it",
+        "COMPLETED": f"but its done.json is not seen here after {LATE['COMPLETED']} s; expected a folder that all nodes see",
+        "TIMEOUT": f"it reached its limit of {params.timeout_min} min more than {params.max_timeouts} times; raise train.launch.timeout_min or max_timeouts",
+    }
     path = jobs.error_log(run.job)
     if shutil.disk_usage(run.folder).free < FULL:
         return f"its disk is full ({run.folder}); make room and start again"
@@ -227,8 +230,7 @@ def _how_it_died(run: _Run, fate: str, params: Launch) -> str:
 
 def _fail(run: _Run, reason: str) -> None:
     assert run.job
-    run.failure = (f"{run.name}: job {run.job.id} failed: {reason} (log: {os.path.relpath(jobs.error_log(run.job))}; "
-                   "its checkpoint is kept, the next run goes on from it)")
+    run.failure = f"{run.name}: job {run.job.id} failed: {reason} (log: {os.path.relpath(jobs.error_log(run.job))}; its checkpoint is kept, the next run goes on from it)"
     run.job = None
 
 

@@ -33,8 +33,10 @@ class hold:
         end, told = time.monotonic() + self.seconds, False
         while not lock(self.stream):
             if time.monotonic() >= end:
-                raise UserError(f"{self.path}: waited {self.seconds:.0f} s for {self._holder()}, which trains this run; when it is gone, start again "
-                                "(whether locks work here, `ostinato doctor` says)")
+                raise UserError(
+                    f"{self.path}: waited {self.seconds:.0f} s for {self._holder()}, which trains this run; when it is gone, start again "
+                    "(whether locks work here, `ostinato doctor` says)"
+                )
             if not told:
                 log.warning("%s: waiting for %s, which holds it", self.path, self._holder())
                 told = True
@@ -57,8 +59,9 @@ def lock(stream: IO[str]) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        raise UserError(f"{stream.name}: this file system does not lock ({error.strerror}); expected one with flock (Lustre: mounted with -o flock), "
-                        "since two processes must not write one run") from error
+        raise UserError(
+            f"{stream.name}: this file system does not lock ({error.strerror}); expected one with flock (Lustre: mounted with -o flock), since two processes must not write one run"
+        ) from error
     return True
 
 

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.files import read_jsonl, write_json, write_jsonl
-from ostinato.sections import Loop, Method, Schedule
+from ostinato.params.blocks import Loop, Method, Schedule
 from ostinato.train.ahead import Ahead
 from ostinato.train.average import Average
 from ostinato.train.checkpoints import resume, save
-from ostinato.train.parallel import Crew
+from ostinato.train.parallel import ProcessGroup
 from ostinato.train.steps import Run, Task, step, validate
 from ostinato.train.usage import Usage, whereabouts
 
@@ -41,24 +41,25 @@ class Preempted(Exception):
     """The job was told to stop; a checkpoint has been written."""
 
 
-def train(task: Task, loop: Loop, plan: Schedule, folder: Path, notice: Callable[[], str] = lambda: "", method: Method | None = None,
-          crew: Crew = Crew()) -> dict[str, Any]:
+def train(
+    task: Task, loop: Loop, plan: Schedule, folder: Path, notice: Callable[[], str] = lambda: "", method: Method | None = None, group: ProcessGroup = ProcessGroup()
+) -> dict[str, Any]:
     """Train until `task.steps`, from the checkpoint in `folder` if there is one; with none to take, validate. Returns the summary, in the first process.
 
     Args:
         notice: asked after every step: `stop` writes a checkpoint and ends, `save` writes one and goes on.
         method: how to fit into memory; None: batches whole, no average of weights.
-        crew: this process among all.
+        group: this process among all.
 
     Raises:
         Preempted: told to stop before the end.
         UserError: the loss is not finite, nor was the gradient several times, or memory is short for a single example; the run folder is kept for a look.
     """
     with Ahead(task) as batches:
-        return _train(task, loop, plan, folder, notice, method, crew, batches)
+        return _train(task, loop, plan, folder, notice, method, group, batches)
 
 
-def _train(task: Task, loop: Loop, plan: Schedule, folder: Path, notice: Callable[[], str], method: Method | None, crew: Crew, batches: Ahead) -> dict[str, Any]:
+def _train(task: Task, loop: Loop, plan: Schedule, folder: Path, notice: Callable[[], str], method: Method | None, group: ProcessGroup, batches: Ahead) -> dict[str, Any]:
     """See `train`."""
     import torch
 
@@ -69,10 +70,10 @@ def _train(task: Task, loop: Loop, plan: Schedule, folder: Path, notice: Callabl
     optimizer = optimizer_for(task.model, loop, plan, method)
     average = Average(task.model, method.ema) if method and method.ema else None
     micro = (method.micro_batch if method else None) or plan.batch_size
-    asked = min(micro, -(-plan.batch_size // crew.size))
-    run = Run(task, loop, plan, folder, crew, optimizer, average, asked, asked, batches)
+    asked = min(micro, -(-plan.batch_size // group.size))
+    run = Run(task, loop, plan, folder, group, optimizer, average, asked, asked, batches)
     resume(run)
-    events = _Events(folder / "events.jsonl", run.step, silent=crew.rank > 0)
+    events = _Events(folder / "events.jsonl", run.step, silent=group.rank > 0)
     begun, usage = time.monotonic() - run.seconds, Usage()
     while run.step < task.steps:
         rate = learning_rate(run.step, task.steps, plan.lr, loop)
@@ -81,24 +82,25 @@ def _train(task: Task, loop: Loop, plan: Schedule, folder: Path, notice: Callabl
         last = run.step == task.steps
         if run.step % loop.log_every == 0 or last:
             seconds = time.monotonic() - begun
-            events.write({"step": run.step, "split": "train", "loss": loss, "lr": rate, "seconds": round(seconds, 2),
-                          "codes_per_second": round(codes * run.step / seconds), **usage.read()})
+            events.write(
+                {"step": run.step, "split": "train", "loss": loss, "lr": rate, "seconds": round(seconds, 2), "codes_per_second": round(codes * run.step / seconds), **usage.read()}
+            )
         if run.step % loop.validate_every == 0 or last:
             events.write({"step": run.step, "split": "valid", "loss": validate(run, events.write)})
         word = notice()
-        told = crew.any(bool(word))
-        stopping = told and crew.any(word == "stop")
+        told = group.any(bool(word))
+        stopping = told and group.any(word == "stop")
         if run.step % loop.checkpoint_every == 0 or last or told:
             run.seconds = time.monotonic() - begun
             events.settle()
             save(run)
         if stopping and not last:
             raise Preempted(f"{folder}: stopped at step {run.step} of {task.steps}")
-    if not crew.agree(events.validated == task.steps):  # nothing was trained, or the end of the events was lost
+    if not group.agree(events.validated == task.steps):  # nothing was trained, or the end of the events was lost
         events.write({"step": task.steps, "split": "valid", "loss": validate(run, events.write)})
     if average:
         average.move_in()
-    return _summary(run) if crew.rank == 0 else {}
+    return _summary(run) if group.rank == 0 else {}
 
 
 class _Events:
@@ -107,7 +109,7 @@ class _Events:
     def __init__(self, path: Path, step: int, silent: bool) -> None:
         self.path, self.silent, self.validated = path, silent, -1
         if not silent:
-            # without a checkpoint the first start stays, and is what `ostinato track` knows the run by; see ostinato.report.runs
+            # without a checkpoint the first start stays, and is what `ostinato track` knows the run by; see ostinato.tracking.runs
             kept = [event for event in _written(path) if event.get("step", 0) <= step]
             self.validated = max((event["step"] for event in kept if event.get("split") == "valid"), default=-1)
             write_jsonl(path, [*kept, {"event": "resume" if step else "start", "step": step, **whereabouts()}])
@@ -144,8 +146,15 @@ def _summary(run: Run) -> dict[str, Any]:
     events = read_jsonl(run.folder / "events.jsonl")
     last = {event["split"]: event for event in events if "split" in event}
     parameters = list(run.task.model.parameters())
-    summary = {"steps": run.task.steps, "train_loss": last.get("train", {}).get("loss"), "valid_loss": last["valid"]["loss"],
-               "seconds": last.get("train", {}).get("seconds", 0.0), "parameters": sum(p.numel() for p in parameters),
-               "trained_parameters": sum(p.numel() for p in parameters if p.requires_grad), "micro_batch": run.micro, "processes": run.crew.size}
+    summary = {
+        "steps": run.task.steps,
+        "train_loss": last.get("train", {}).get("loss"),
+        "valid_loss": last["valid"]["loss"],
+        "seconds": last.get("train", {}).get("seconds", 0.0),
+        "parameters": sum(p.numel() for p in parameters),
+        "trained_parameters": sum(p.numel() for p in parameters if p.requires_grad),
+        "micro_batch": run.micro,
+        "processes": run.group.size,
+    }
     write_json(run.folder / "summary.json", summary)
     return summary

@@ -14,7 +14,7 @@ SPARE), and NCCL's buffers where several GPUs train one model.
 
 Attention is counted as fused kernels compute it: queries, keys, values, output and one number for each row are kept, never steps x steps. Norms keep 32-bit
 inputs whatever the precision, as autocast on a GPU has it. The formulas were derived from what `saved_tensors_hooks` shows of the
-decoder, and agree within 10 % with the peak of a step on the CPU (tests/test_plan.py). Masks of dropout are counted as a GPU keeps them, a byte each, and
+decoder, and agree within 10 % with the peak of a step on the CPU (tests/train/test_plan.py). Masks of dropout are counted as a GPU keeps them, a byte each, and
 are checked by nothing. Measured on a GPU: not yet.
 
 Letters: n steps and w words of all examples of a micro-batch, d width, h feed-forward width, e bytes of a number in computation. All sizes in bytes.
@@ -27,9 +27,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from ostinato.params import Lora, Method
+from ostinato.harmony.chords import QUALITIES
 from ostinato.params import Model as ModelParams
-from ostinato.theory import QUALITIES
+from ostinato.params.blocks import Lora, Method
 
 if TYPE_CHECKING:
     from ostinato.lm.shape import Shape
@@ -41,7 +41,9 @@ CONTEXT = GIB // 2
 SPARE = 0.05
 #: What may be changed so that a run fits, in the order it is proposed.
 CHANGES: dict[str, dict[str, Any]] = {
-    "checkpointing: true": {"checkpointing": True}, "precision: bf16": {"precision": "bf16"}, "ema: null": {"ema": None},
+    "checkpointing: true": {"checkpointing": True},
+    "precision: bf16": {"precision": "bf16"},
+    "ema: null": {"ema": None},
     "lora: {rank: 16, alpha: 32, dropout: 0}": {"lora": Lora(rank=16, alpha=32, dropout=0.0)},
 }
 

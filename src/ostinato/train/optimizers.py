@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ostinato.sections import Loop, Method, Schedule
+from ostinato.params.blocks import Loop, Method, Schedule
 
 BETAS = (0.9, 0.95)
 
@@ -24,8 +24,10 @@ def optimizer_for(model: Any, loop: Loop, plan: Schedule, method: Method | None)
         return torch.optim.AdamW(groups(list(trained.values()), loop.weight_decay), lr=plan.lr, betas=BETAS)
     rest = [p for name, p in trained.items() if name not in inner]
     muon = MuonInFloat32 if next(iter(inner.values())).device.type == "cpu" else torch.optim.Muon
-    return Together(muon(inner.values(), lr=plan.lr, weight_decay=loop.weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
-                    torch.optim.AdamW(groups(rest, loop.weight_decay), lr=plan.lr, betas=BETAS))
+    return Together(
+        muon(inner.values(), lr=plan.lr, weight_decay=loop.weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(groups(rest, loop.weight_decay), lr=plan.lr, betas=BETAS),
+    )
 
 
 class MuonInFloat32(torch.optim.Muon):
@@ -33,7 +35,7 @@ class MuonInFloat32(torch.optim.Muon):
     slower, and then the optimiser takes longer than the model. Nesterov's momentum, steps as large as AdamW's."""
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         """One step."""
         for group in self.param_groups:
             for parameter in (p for p in group["params"] if p.grad is not None):
@@ -57,8 +59,7 @@ def orthogonal(matrix: torch.Tensor, coefficients: tuple[float, float, float], s
 
 def groups(trained: list[torch.nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
     """Matrices decay, gains and biases do not."""
-    return [{"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
-            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0}]
+    return [{"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay}, {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0}]
 
 
 class Together:

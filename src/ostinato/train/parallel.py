@@ -35,7 +35,7 @@ BUCKET = 2**24
 
 
 @dataclass(frozen=True)
-class Crew:
+class ProcessGroup:
     """This process's number `rank` of `size`; `device` is where it computes; `store`: what all of them can read, kept by the first."""
 
     rank: int = 0
@@ -113,7 +113,7 @@ def _buckets(gradients: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
 
 
 @contextmanager
-def crew(folder: Path) -> Iterator[Crew]:
+def process_group(folder: Path) -> Iterator[ProcessGroup]:
     """The processes of this submitit job, connected while the block runs. One that fails leaves at once, and is missed by the others.
 
     Raises:
@@ -124,7 +124,7 @@ def crew(folder: Path) -> Iterator[Crew]:
     environment: Any = submitit.JobEnvironment()
     device = _device(environment)
     if environment.num_tasks == 1:
-        yield Crew(device=device)
+        yield ProcessGroup(device=device)
         return
     rank, size = environment.global_rank, environment.num_tasks
     store = _keep_store(environment, folder) if rank == 0 else _find_store(environment, folder)
@@ -132,7 +132,7 @@ def crew(folder: Path) -> Iterator[Crew]:
     distributed.init_process_group(backend, store=distributed.PrefixStore("group", store), rank=rank, world_size=size, timeout=timedelta(seconds=LONGEST))
     if device != "cpu":
         distributed.all_reduce(torch.zeros(1, device=device))  # what NCCL takes of the GPU, it takes now
-    yield Crew(rank, size, device, store)
+    yield ProcessGroup(rank, size, device, store)
     distributed.destroy_process_group()
 
 
@@ -173,8 +173,10 @@ def _find_store(environment: Any, folder: Path) -> Any:
             except RuntimeError as error:
                 met = " ".join(str(error).split())[:160]
         time.sleep(0.2)
-    raise UserError(f"{folder / 'meeting.json'}: process {environment.global_rank} of {environment.num_tasks} did not meet the first one within {seconds} s ({met}); "
-                    "expected a folder that all nodes see, and a network between them")
+    raise UserError(
+        f"{folder / 'meeting.json'}: process {environment.global_rank} of {environment.num_tasks} did not meet the first one within {seconds} s ({met}); "
+        "expected a folder that all nodes see, and a network between them"
+    )
 
 
 def _attempt(environment: Any) -> str:

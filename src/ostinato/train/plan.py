@@ -1,4 +1,4 @@
-"""`ostinato plan`: what a training run needs of a GPU's memory, before it is queued; the largest micro-batch that fits; where none does, what would. And of its node's.
+"""What a training run needs of a GPU's memory, before it is queued; the largest micro-batch that fits; where none does, what would. And of its node's.
 
 What is not said is taken from params.yaml: its model, its method, its plan. A model is one of MusicGen's sizes (small, medium, large: their weights are not
 needed), a folder or a name on the hub, or the fresh model of params.yaml. The arithmetic is in train.memory and train.host. All sizes are printed in GiB, 2**30 bytes,
@@ -7,7 +7,6 @@ which is what GPUs are sold by: a GPU of 48 GB has about 48 GiB.
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import math
@@ -19,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.files import UserError
-from ostinato.params import Codec, Launch, Lora, Method, Model, load
+from ostinato.params import Codec, Model, Params
+from ostinato.params.blocks import Launch, Method
 from ostinato.train import host
 from ostinato.train.memory import GIB, SPARE, Need, Run, Subject, adapter_parameters, chord_text, parameters, remedy, t5
 
@@ -29,63 +29,56 @@ FRAME_RATE, CODEBOOKS, CARDINALITY = 50.0, 4, 2048
 #: Of a number in the files of published models: they are float16.
 PUBLISHED_BYTES = 2
 #: What is printed, and how it is called.
-ROWS = (("trained", "weights, trained"), ("frozen", "weights, frozen"), ("encoder", "T5"), ("gradients", "gradients"), ("optimiser", "optimiser"),
-        ("average", "moving average"), ("activations", "activations"), ("recomputed", "a layer computed again"), ("transient", "gradients within it"),
-        ("copies", "bf16 copies of weights"), ("loss", "logits and loss"), ("context", "CUDA itself"))
+ROWS = (
+    ("trained", "weights, trained"),
+    ("frozen", "weights, frozen"),
+    ("encoder", "T5"),
+    ("gradients", "gradients"),
+    ("optimiser", "optimiser"),
+    ("average", "moving average"),
+    ("activations", "activations"),
+    ("recomputed", "a layer computed again"),
+    ("transient", "gradients within it"),
+    ("copies", "bf16 copies of weights"),
+    ("loss", "logits and loss"),
+    ("context", "CUDA itself"),
+)
 MOMENTS = {"backward": "in the backward pass", "optimiser": "in the optimiser's step", "validation": "in validation"}
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the stage's options."""
-    parser.add_argument("--params", default="params.yaml", help="parameter file (default: params.yaml)")
-    parser.add_argument("--model", help="small, medium, large, a folder, or a name on the hub (default: the model of the parameters)")
-    parser.add_argument("--run", choices=("base", "tune"), default="tune", dest="which", help="which of the two trainings (default: tune)")
-    parser.add_argument("--micro-batch", type=_positive, help="examples computed at a time")
-    parser.add_argument("--batch-size", type=_positive, help="examples per step")
-    parser.add_argument("--segment-seconds", type=float, help="longest training example, seconds")
-    parser.add_argument("--precision", choices=("fp32", "bf16"))
-    parser.add_argument("--checkpointing", action=argparse.BooleanOptionalAction, help="compute activations twice instead of keeping them")
-    parser.add_argument("--lora-rank", type=int, help="rank of adapters; 0: train all weights")
-    parser.add_argument("--gpu-gb", type=float, help="memory of a GPU, GB (default: train.launch.gpu_gb, else the GPU that is here)")
-    parser.add_argument("--mem-gb", type=_positive, help="memory of a node that the job asks for, GB (default: train.launch.mem_gb)")
-    parser.add_argument("--check", action="store_true", help="fail when not even a micro-batch of 1 fits, or on Slurm or with --mem-gb the node is too small")
-    parser.add_argument("--json", action="store_true", help="print JSON, sizes in bytes")
+def configured(
+    params: Params,
+    which: str,
+    source: str | None = None,
+    method: Method | None = None,
+    seconds: float | None = None,
+    batch_size: int | None = None,
+    micro_batch: int | None = None,
+    gpu: float | None = None,
+) -> Run:
+    """The run `base` or `tune` of params.yaml, with what else is said in place of what stands there.
 
+    Args:
+        source: a published size, a folder, a name on the hub.
+        seconds: of the longest example.
+        gpu: memory of a GPU, bytes.
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
-    return int(text)
-
-
-def run(args: argparse.Namespace) -> None:
-    """Print the plan."""
-    planned, launch = configured(args), load(args.params).train.launch
-    node = host.of(planned, launch.model_copy(update={"mem_gb": args.mem_gb or launch.mem_gb}))
-    if args.check and not planned.gpu:
-        raise UserError("--check: no GPU is here and train.launch.gpu_gb is 0; say --gpu-gb")
-    print(json.dumps(as_json(planned) | {"host": _host_as_json(node)}, indent=1) if args.json else f"{table(planned)}\n{host.line(node)}")
-    if args.check:
-        refuse(planned)
-        if args.mem_gb or launch.cluster == "slurm":  # nobody holds a job on this machine to what it asks for
-            host.refuse(planned.subject.name, node)
-
-
-def configured(args: argparse.Namespace) -> Run:
-    """The run that options and parameters describe."""
-    params = load(args.params)
-    plan, launch = getattr(params.train, args.which), params.train.launch
-    method, seconds = _method(params.train.method, args), plan.segment_seconds if args.segment_seconds is None else args.segment_seconds
-    if not 0 < seconds < math.inf:
-        raise UserError(f"--segment-seconds: expected seconds above 0, got {seconds:g}")
-    if args.gpu_gb is not None and not 0 < args.gpu_gb < math.inf:
-        raise UserError(f"--gpu-gb: expected GB above 0, got {args.gpu_gb:g}")
-    source = args.model or params.model.pretrained
-    subject, adaptable = named(source) if source else fresh(params.model, params.codec), bool(source) or args.which == "tune"
-    method = _suited(method, subject)
-    share = _share(args.batch_size or plan.batch_size, launch)
-    gpu = args.gpu_gb * GIB if args.gpu_gb else _gpu(launch)
-    return Run(subject, method if adaptable else _whole(method), seconds, share, min(args.micro_batch or method.micro_batch or share, share), gpu, adaptable)
+    Raises:
+        UserError: no such model.
+    """
+    plan, launch, source = getattr(params.train, which), params.train.launch, source or params.model.pretrained
+    subject, adaptable = named(source) if source else fresh(params.model, params.codec), bool(source) or which == "tune"
+    method = _suited(method or params.train.method, subject)
+    share = _share(batch_size or plan.batch_size, launch)
+    return Run(
+        subject,
+        method if adaptable else _without_adapters(method),
+        plan.segment_seconds if seconds is None else seconds,
+        share,
+        min(micro_batch or method.micro_batch or share, share),
+        gpu or gpu_bytes(launch),
+        adaptable,
+    )
 
 
 def _suited(method: Method, subject: Subject) -> Method:
@@ -93,18 +86,9 @@ def _suited(method: Method, subject: Subject) -> Method:
     return method.model_copy(update={"optimizer": "adamw"}) if subject.text.apart else method
 
 
-def _whole(method: Method) -> Method:
+def _without_adapters(method: Method) -> Method:
     """The method without adapters, as a model is trained that starts from nothing."""
     return method.model_copy(update={"lora": None})
-
-
-def _method(method: Method, args: argparse.Namespace) -> Method:
-    said = {name: value for name in ("precision", "checkpointing") if (value := getattr(args, name)) is not None}
-    if args.lora_rank is not None:
-        if args.lora_rank < 0:
-            raise UserError(f"--lora-rank: expected 0 or more, got {args.lora_rank}")
-        said["lora"] = Lora(rank=args.lora_rank, alpha=2 * args.lora_rank, dropout=method.lora.dropout if method.lora else 0.0) if args.lora_rank else None
-    return method.model_copy(update=said)
 
 
 def _share(batch_size: int, launch: Launch) -> int:
@@ -112,7 +96,8 @@ def _share(batch_size: int, launch: Launch) -> int:
     return math.ceil(batch_size / (launch.nodes * launch.tasks_per_node))
 
 
-def _gpu(launch: Launch) -> float:
+def gpu_bytes(launch: Launch) -> float:
+    """Memory of a GPU of a job, bytes: what `gpu_gb` says, else of the smallest that is here; 0 without one."""
     return launch.gpu_gb * GIB or _present()
 
 
@@ -130,8 +115,8 @@ def named(name: str) -> Subject:
     Raises:
         UserError: no such model, or one that is not supported.
     """
-    from ostinato.lm.shape import Shape
     from ostinato.lm.pretrained import SIZES
+    from ostinato.lm.shape import Shape
 
     known = re.fullmatch(f"(?:facebook/musicgen-)?({'|'.join(SIZES)})", name)
     if known and not Path(name).is_dir():
@@ -164,7 +149,7 @@ def fresh(model: Model, codec: Codec) -> Subject:
     """The model of the parameters; a pretrained codec is taken for MusicGen's."""
     if codec.kind == "encodec":
         return _ours(model, CODEBOOKS, CARDINALITY, FRAME_RATE)
-    from ostinato.lm.spectral import HOP, SAMPLE_RATE
+    from ostinato.codec.spectral import HOP, SAMPLE_RATE
 
     return _ours(model, codec.codebooks, codec.cardinality, SAMPLE_RATE / HOP)
 
@@ -177,7 +162,7 @@ def _ours(model: Model, codebooks: int, cardinality: int, frame_rate: float) -> 
 
 
 def refuse_before_queueing(config: dict[str, Any], launch: Launch) -> None:
-    """Raise UserError when a training job (its configuration: train.stage) cannot fit the GPU or the node's memory it asks for; warn when its micro-batch will be halved.
+    """Raise UserError when a training job (its configuration: commands.train) cannot fit the GPU or the node's memory it asks for; warn when its micro-batch will be halved.
 
     A model that is adopted is not trained, but loaded: its node is looked at alone. Nobody holds jobs on this machine to the memory that they ask for.
     """
@@ -191,8 +176,13 @@ def refuse_before_queueing(config: dict[str, Any], launch: Launch) -> None:
         return
     refuse(planned)
     if (peak := planned.need().peak) > planned.gpu:
-        log.warning("a micro-batch of %d needs about %.1f GiB, the GPU has %.1f: it will be halved; `ostinato plan` proposes %d",
-                    planned.micro, peak / GIB, planned.gpu / GIB, planned.largest() or 1)
+        log.warning(
+            "a micro-batch of %d needs about %.1f GiB, the GPU has %.1f: it will be halved; `ostinato plan` proposes %d",
+            planned.micro,
+            peak / GIB,
+            planned.gpu / GIB,
+            planned.largest() or 1,
+        )
 
 
 def of_job(config: dict[str, Any], launch: Launch) -> Run:
@@ -202,41 +192,60 @@ def of_job(config: dict[str, Any], launch: Launch) -> Run:
         subject = named(config["init"])
         method = _suited(method, subject)
     else:
-        from ostinato.lm.codec import load_codec
+        from ostinato.codec.codec import load_codec
 
-        codec, method = load_codec(config["codec"]), _whole(method)
+        codec, method = load_codec(config["codec"]), _without_adapters(method)
         subject = _ours(Model.model_validate(config["model"]), codec.num_codebooks, codec.cardinality, codec.frame_rate)
     share = _share(plan["batch_size"], launch)
-    return Run(subject, method, plan["segment_seconds"], share, min(method.micro_batch or share, share), _gpu(launch), bool(config["init"]))
+    return Run(subject, method, plan["segment_seconds"], share, min(method.micro_batch or share, share), gpu_bytes(launch), bool(config["init"]))
 
 
 def refuse(planned: Run) -> None:
     """Raise UserError when not even a single example at a time fits."""
     if not planned.fits:
-        raise UserError(f"{planned.subject.name}: a micro-batch of 1 x {planned.seconds:g} s needs about {planned.need(1).peak / GIB:.1f} GiB, the GPU has "
-                        f"{planned.gpu / GIB:.1f} (gpu_gb); {remedy(planned)}")
+        raise UserError(
+            f"{planned.subject.name}: a micro-batch of 1 x {planned.seconds:g} s needs about {planned.need(1).peak / GIB:.1f} GiB, the GPU has "
+            f"{planned.gpu / GIB:.1f} (gpu_gb); {remedy(planned)}"
+        )
 
 
 def as_json(planned: Run) -> dict[str, Any]:
     """Everything, sizes in bytes."""
     found = planned.need()
     return asdict(found) | {
-        "peak": found.peak, "when": found.when, "gpu": round(planned.gpu) or None, "model": planned.subject.name, "parameters": _parameters(planned)[0],
-        "trained_parameters": _parameters(planned)[1], "micro_batch": planned.micro, "largest_micro_batch": planned.largest() if planned.gpu else None,
-        "batch_size": planned.share, "segment_seconds": planned.seconds, "method": planned.method.model_dump()}
+        "peak": found.peak,
+        "when": found.when,
+        "gpu": round(planned.gpu) or None,
+        "model": planned.subject.name,
+        "parameters": _parameters(planned)[0],
+        "trained_parameters": _parameters(planned)[1],
+        "micro_batch": planned.micro,
+        "largest_micro_batch": planned.largest() if planned.gpu else None,
+        "batch_size": planned.share,
+        "segment_seconds": planned.seconds,
+        "method": planned.method.model_dump(),
+    }
 
 
-def _host_as_json(node: host.Host) -> dict[str, Any]:
+def host_as_json(node: host.Host) -> dict[str, Any]:
+    """The node's memory, sizes in bytes."""
     return asdict(node) | {"peak": node.peak, "when": node.when, "held": node.held}
 
 
 def table(planned: Run) -> str:
     """The plan as text."""
     found, method, (count, trained) = planned.need(), planned.method, _parameters(planned)
-    how = [method.precision, *(["checkpointing"] if method.checkpointing else []), f"LoRA of rank {method.lora.rank}" if method.lora else "all weights",
-           *([f"moving average {method.ema:g}"] if method.ema else [])]
-    lines = [f"{planned.subject.name}: {_millions(count)} parameters, {_millions(trained)} trained; {', '.join(how)}",
-             f"micro-batch of {planned.micro} x {planned.seconds:g} s, of a batch of {planned.share}", f"{'GiB':>32}"]
+    how = [
+        method.precision,
+        *(["checkpointing"] if method.checkpointing else []),
+        f"LoRA of rank {method.lora.rank}" if method.lora else "all weights",
+        *([f"moving average {method.ema:g}"] if method.ema else []),
+    ]
+    lines = [
+        f"{planned.subject.name}: {_millions(count)} parameters, {_millions(trained)} trained; {', '.join(how)}",
+        f"micro-batch of {planned.micro} x {planned.seconds:g} s, of a batch of {planned.share}",
+        f"{'GiB':>32}",
+    ]
     lines += [f"{words:<24}{getattr(found, name) / GIB:>8.2f}" for name, words in ROWS if getattr(found, name)]
     lines.append(f"{'peak':<24}{found.peak / GIB:>8.2f}  {MOMENTS[found.when]}{_others(found)}")
     return "\n".join(lines + ([f"{'GPU':<24}{planned.gpu / GIB:>8.2f}", verdict(planned)] if planned.gpu else ["no GPU is known: say --gpu-gb"]))

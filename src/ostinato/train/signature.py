@@ -57,5 +57,7 @@ def refuse_changes(config: Mapping[str, Any], inputs: bool = True) -> None:
 
 
 def _refuse(config: Mapping[str, Any], what: str, known: str, found: str) -> None:
-    raise UserError(f"{config['name']}: {what} has changed since this run was submitted (from {known[:12]} to {found[:12]}); start it again: it will be a run of its own, "
-                    "and this one's checkpoint is kept for what was")
+    raise UserError(
+        f"{config['name']}: {what} has changed since this run was submitted (from {known[:12]} to {found[:12]}); start it again: it will be a run of its own, "
+        "and this one's checkpoint is kept for what was"
+    )

@@ -1,6 +1,6 @@
 """What a run computes: a step of the optimiser, and the loss on validation; and what it takes to fit both into memory.
 
-A batch is divided into micro-batches whose gradients add up, and these among the processes of a crew. When memory is short the micro-batch is halved, everywhere, and
+A batch is divided into micro-batches whose gradients add up, and these among the processes of a group. When memory is short the micro-batch is halved, everywhere, and
 what was begun is done again. Dropout is seeded by (seed, step, first row of the micro-batch): its masks depend on the size of micro-batches, not on who computes them.
 A step whose gradient is no number leaves the weights as they are.
 
@@ -20,10 +20,10 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from ostinato.files import UserError
-from ostinato.sections import Loop, Schedule
+from ostinato.params.blocks import Loop, Schedule
 from ostinato.train.ahead import Ahead
 from ostinato.train.average import Average
-from ostinato.train.parallel import Crew
+from ostinato.train.parallel import ProcessGroup
 
 #: What tasks seed the choice of their validation examples with, in place of the run's own seed.
 VALIDATION_SEED = 2026
@@ -65,7 +65,7 @@ class Run:
     loop: Loop
     plan: Schedule
     folder: Path
-    crew: Crew
+    group: ProcessGroup
     optimizer: Any
     average: Average | None
     asked: int
@@ -94,11 +94,11 @@ def step(run: Run, rate: float, tell: Tell) -> tuple[float, int]:
     for group in run.optimizer.param_groups:
         group["lr"] = rate
     loss, codes, room = _fitted(run, "micro", tell, lambda: _accumulate(run, batch))
-    loss = run.crew.sum(loss)
+    loss = run.group.sum(loss)
     if not math.isfinite(loss):
         raise UserError(f"{run.folder}: loss is {loss} at step {run.step + 1}; lower the learning rate ({run.plan.lr:g})")
     _move(run, room, tell)
-    return loss, round(run.crew.sum(codes))
+    return loss, round(run.group.sum(codes))
 
 
 def seed_of_step(seed: int, step: int, row: int) -> int:
@@ -114,12 +114,12 @@ def _accumulate(run: Run, batch: Any) -> tuple[float, int, Any]:
 
     run.optimizer.zero_grad(set_to_none=True)
     total, codes = 0.0, 0
-    for rows in _micro_batches(run.crew, batch, run.micro):
+    for rows in _micro_batches(run.group, batch, run.micro):
         torch.manual_seed(seed_of_step(run.loop.seed, run.step, rows.start))
         loss, count = run.task.loss(batch, rows)
         loss.backward()
         total, codes = total + float(loss.detach()), codes + count
-    return total, codes, run.crew.room_for_sums(run.trained)
+    return total, codes, run.group.room_for_sums(run.trained)
 
 
 def _move(run: Run, room: Any, tell: Tell) -> None:
@@ -128,7 +128,7 @@ def _move(run: Run, room: Any, tell: Tell) -> None:
 
     trained = run.trained
     try:
-        run.crew.sum_gradients(trained, room)
+        run.group.sum_gradients(trained, room)
         norm = float(torch.nn.utils.clip_grad_norm_(trained, run.loop.clip_norm))
         if not math.isfinite(norm):
             return _skip(run, norm, tell)
@@ -147,8 +147,10 @@ def _skip(run: Run, norm: float, tell: Tell) -> None:
     run.skipped += 1
     tell({"event": "skipped", "step": run.step + 1, "reason": f"the norm of the gradient is {norm}"})
     if run.skipped == MOST_SKIPPED:
-        raise UserError(f"{run.folder}: the norm of the gradient is {norm} at step {run.step + 1}, as in the {MOST_SKIPPED - 1} steps before, with a loss that is a "
-                        f"number; lower the learning rate ({run.plan.lr:g}) or clip_norm ({run.loop.clip_norm:g})")
+        raise UserError(
+            f"{run.folder}: the norm of the gradient is {norm} at step {run.step + 1}, as in the {MOST_SKIPPED - 1} steps before, with a loss that is a "
+            f"number; lower the learning rate ({run.plan.lr:g}) or clip_norm ({run.loop.clip_norm:g})"
+        )
 
 
 def validate(run: Run, tell: Tell) -> float:
@@ -158,7 +160,7 @@ def validate(run: Run, tell: Tell) -> float:
         run.valid = run.batches.valid()
     if run.micro < run.asked:  # memory was short, before this start of the run perhaps
         run.valid_micro = min(run.valid_micro, run.micro)
-    return run.crew.sum(_fitted(run, "valid_micro", tell, lambda: _evaluate(run)))
+    return run.group.sum(_fitted(run, "valid_micro", tell, lambda: _evaluate(run)))
 
 
 def _evaluate(run: Run) -> float:
@@ -166,14 +168,14 @@ def _evaluate(run: Run) -> float:
     import torch
 
     with torch.no_grad(), run.average.moved_in() if run.average else nullcontext():
-        return sum(float(run.task.loss(run.valid, rows)[0]) for rows in _micro_batches(run.crew, run.valid, run.valid_micro))
+        return sum(float(run.task.loss(run.valid, rows)[0]) for rows in _micro_batches(run.group, run.valid, run.valid_micro))
 
 
-def _micro_batches(crew: Crew, batch: Any, micro: int) -> list[range]:
+def _micro_batches(group: ProcessGroup, batch: Any, micro: int) -> list[range]:
     """This process's micro-batches, so many examples in each; they begin at the same rows for any number of processes."""
     size = micro * getattr(batch, "per_example", 1)
     firsts = range(0, len(batch), size)
-    return [range(firsts[k], min(firsts[k] + size, len(batch))) for k in crew.share(len(firsts))]
+    return [range(firsts[k], min(firsts[k] + size, len(batch))) for k in group.share(len(firsts))]
 
 
 def _fitted(run: Run, micro: str, tell: Tell, compute: Callable[[], Found]) -> Found:
@@ -185,7 +187,7 @@ def _fitted(run: Run, micro: str, tell: Tell, compute: Callable[[], Found]) -> F
         except (RuntimeError, MemoryError) as error:
             if not (short := shortage(error)):
                 raise
-        if not run.crew.any(bool(short)):
+        if not run.group.any(bool(short)):
             return found
         _halve(run, micro, tell, short or "another process is short of memory")
 
@@ -206,8 +208,10 @@ def _halve(run: Run, micro: str, tell: Tell, why: str) -> None:
     size = getattr(run, micro)
     if size == 1:
         need = getattr(run.task, "need", lambda micro: "")(1)
-        raise UserError(f"{run.folder}: out of memory with a single example at a time{need} ({why[:160]}); shorten plan.segment_seconds, set "
-                        "train.method.checkpointing or lora, or take a larger GPU: `ostinato plan` says what fits")
+        raise UserError(
+            f"{run.folder}: out of memory with a single example at a time{need} ({why[:160]}); shorten plan.segment_seconds, set "
+            "train.method.checkpointing or lora, or take a larger GPU: `ostinato plan` says what fits"
+        )
     run.optimizer.zero_grad(set_to_none=True)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TypeVar
 
-from ostinato.sections import Schedule, Sweep
+from ostinato.params.blocks import Schedule, Sweep
 
 Kind = TypeVar("Kind", bound=Schedule)
 

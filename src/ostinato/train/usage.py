@@ -20,8 +20,12 @@ log = logging.getLogger(__name__)
 def whereabouts() -> dict[str, Any]:
     """What an attempt at a run notes first: the time (s since 1970), the node, Slurm's job (None outside; `12_3` in an array), its restarts."""
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    return {"at": round(time.time(), 2), "node": socket.gethostname(), "job": f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID"),
-            "restart": int(os.environ.get("SLURM_RESTART_COUNT", 0))}
+    return {
+        "at": round(time.time(), 2),
+        "node": socket.gethostname(),
+        "job": f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID"),
+        "restart": int(os.environ.get("SLURM_RESTART_COUNT", 0)),
+    }
 
 
 class Usage:

@@ -19,7 +19,7 @@ from typing import Any
 
 from ostinato.files import commit, read_json, write_json
 from ostinato.machine import machine
-from ostinato.sections import Loop, Method, Schedule
+from ostinato.params.blocks import Loop, Method, Schedule
 from ostinato.train.determinism import make_deterministic
 from ostinato.train.locks import hold
 from ostinato.train.signature import refuse_changes
@@ -41,7 +41,7 @@ class TrainJob:
         import torch
 
         from ostinato.train.loop import Preempted, train
-        from ostinato.train.parallel import crew
+        from ostinato.train.parallel import process_group
 
         environment: Any = submitit.JobEnvironment()
         environment.paths.result_pickle.unlink(missing_ok=True)  # what an earlier attempt left says nothing of this one
@@ -52,7 +52,7 @@ class TrainJob:
         method = Method.model_validate(values.pop("method")) if "method" in values else None
         if method and method.deterministic:
             make_deterministic()
-        with crew(folder) as us, hold(folder / "lock") if us.rank == 0 else nullcontext():
+        with process_group(folder) as us, hold(folder / "lock") if us.rank == 0 else nullcontext():
             if us.agree((folder / "done.json").is_file()):  # the job of a launcher that believed this one lost
                 return read_json(folder / "done.json") if us.rank == 0 else {}
             task = importlib.import_module(self.config["task"]).build(self.config, us.device)

@@ -1,0 +1,65 @@
+"""Fit the spectral codec on the training split, or fetch a pretrained EnCodec; either way a folder in audiocraft's layout."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ostinato.codec.codec import EXPECTED, is_transformers_folder, save_spectral
+from ostinato.corpus.recordings import read
+from ostinato.dataset.manifests import read_manifest
+from ostinato.files import UserError, atomic
+from ostinato.lm.pretrained import CODEC_FILE
+from ostinato.params import Codec
+
+
+def fit(manifest: Path, out: Path, params: Codec) -> list[Path]:
+    """Fit the spectral codec; returns what it was made from."""
+    import torch
+
+    from ostinato.codec.spectral import SAMPLE_RATE, build
+
+    rows = read_manifest(manifest)
+    codec = build(params)
+    frames_needed = 2 * params.cardinality
+    seconds = min(params.fit_seconds, sum(row["duration"] for row in rows))
+    if seconds * codec.frame_rate < frames_needed:
+        raise UserError(f"codec.cardinality: {params.cardinality} entries need at least {frames_needed / codec.frame_rate:.0f} s of training audio, {seconds:.0f} s are there")
+    with torch.no_grad():
+        left = codec.fit(_spread(rows, params.fit_seconds, SAMPLE_RATE), params.kmeans_iterations)
+    save_spectral(out, codec, params)
+    print("variance left after " + ", ".join(f"{stage} {share:.3f}" for stage, share in left.items()))
+    return [manifest]
+
+
+def _spread(rows: list[dict[str, Any]], seconds: float, rate: int) -> Iterator[np.ndarray]:
+    """Segments spread evenly over the manifest, until they last `seconds`."""
+    total = sum(row["duration"] for row in rows)
+    share, taken = min(1.0, seconds / total), 0.0
+    for index, row in enumerate(rows):
+        if int((index + 1) * share) > int(index * share) or share == 1.0:
+            taken += row["duration"]
+            yield read(row["path"], sample_rate=rate, mono=True)[0]
+        if taken >= seconds:
+            return
+
+
+def fetch(pretrained: str, out: Path) -> list[Path]:
+    """Take a pretrained codec: audiocraft's export is copied; a hub's name or transformers' folder is recorded as audiocraft's exporter does."""
+    import torch
+
+    source, inputs = Path(pretrained), []
+    with atomic(out / CODEC_FILE) as path:
+        if (source / CODEC_FILE).is_file():
+            shutil.copyfile(source / CODEC_FILE, path)
+            inputs = [source / CODEC_FILE]
+        elif source.exists() and not is_transformers_folder(source):
+            raise UserError(f"codec.pretrained: {source}: no codec in it; expected a folder with {EXPECTED}")
+        else:
+            inputs = [source] if source.exists() else []
+            torch.save({"pretrained": str(source.resolve()) if inputs else pretrained, "exported": True, "version": "1.3.0"}, path)
+    return inputs

@@ -1,0 +1,48 @@
+"""`ostinato ear`: train an ear through submitit."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ostinato.ears.labels import SPECTRA
+from ostinato.files import atomic, read_json, write_sidecar
+from ostinato.machine import trained_on
+from ostinato.params import part
+from ostinato.params.blocks import Launch, Loop, Plan
+from ostinato.train.launch import deliver, launch
+from ostinato.train.signature import signed
+from ostinato.train.work import TrainJob
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("--ear", choices=list(SPECTRA), required=True)
+    parser.add_argument("--params", required=True, help="what section `ears` says about all ears, as JSON")
+    parser.add_argument("--plan", required=True, help="the ear's plan, as JSON")
+    parser.add_argument("--launch", required=True, help="how to start the job, as JSON: train.launch")
+    parser.add_argument("--drills", type=Path, required=True, help="folder of the ear's training music")
+    parser.add_argument("--runs", type=Path, required=True, help="folder of all runs")
+    parser.add_argument("--again", action=argparse.BooleanOptionalAction, default=False, help="train anew what is trained already; earlier runs are set aside")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the weights of all ears")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train, or go on training, and export."""
+    config = configuration(args)
+    launch([TrainJob(config)], part(Launch, "launch", args.launch), args.again)
+    folder, weights = Path(config["folder"]), f"{args.ear}.safetensors"
+    with atomic(args.out / weights) as path:
+        shutil.copyfile(folder / weights, path)
+    copied = deliver(folder, args.out / args.ear, ["events.jsonl"])
+    public = {key: config[key] for key in ("name", "plan", "signature")}
+    write_sidecar(args.out / weights, "ear", [args.drills], public, config["loop"]["seed"], trained_on(read_json(folder / "done.json")), beside=copied)
+
+
+def configuration(args: argparse.Namespace) -> dict[str, Any]:
+    """Everything the job needs, as plain JSON, with its signature and folder."""
+    loop, plan = part(Loop, "ears", args.params), part(Plan, "plan", args.plan)
+    config = {"task": "ostinato.train.tasks.ears", "name": f"ear-{args.ear}", "ear": args.ear, "loop": loop.model_dump(), "plan": plan.model_dump()}
+    return signed(config, [args.drills], args.runs) | {"drills": str(args.drills.resolve())}

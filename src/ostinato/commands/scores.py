@@ -1,0 +1,22 @@
+"""`ostinato scores`: print the table of scores."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ostinato.files import read_json
+from ostinato.judge.table import midi_table, table
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `ostinato scores`."""
+    parser.add_argument("scores", type=Path, help="scores.json, as `ostinato judge` writes it")
+    parser.add_argument("--midi", type=Path, help="scores.json of the MIDI track, as `ostinato judge-midi` writes it")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the table."""
+    print(table(read_json(args.scores), str(args.scores)))
+    if args.midi:
+        print("\n" + midi_table(read_json(args.midi), str(args.midi)))

@@ -1,0 +1,87 @@
+"""`ostinato train`: train a language model through submitit."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ostinato.files import atomic, read_json, write_sidecar
+from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, locate
+from ostinato.machine import trained_on
+from ostinato.params import Model, Training, part, section
+from ostinato.params.blocks import Launch, Plan
+from ostinato.train.launch import deliver, each_run, launch
+from ostinato.train.plan import refuse_before_queueing
+from ostinato.train.signature import signed
+from ostinato.train.work import TrainJob
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("--name", nargs="+", required=True, help="name of each run; `base` is trained without chords, any other with them")
+    parser.add_argument("--params", required=True, help="section `train` without plans and launch, as JSON")
+    parser.add_argument("--model", default="params.yaml", help="parameter file, or the section `model` as JSON")
+    parser.add_argument("--plan", nargs="+", required=True, help="what to train, for each run, as JSON: train.base or train.tune with values of the sweep")
+    parser.add_argument("--launch", required=True, help="how to start the job, as JSON: train.launch")
+    parser.add_argument("--codec", type=Path, required=True, help="folder of the codec")
+    parser.add_argument("--codes", type=Path, nargs="+", required=True, help="arrays of codes")
+    parser.add_argument("--init", type=Path, help="folder of the model to go on from")
+    parser.add_argument("--runs", type=Path, required=True, help="folder of all runs")
+    parser.add_argument("--again", action=argparse.BooleanOptionalAction, default=False, help="train anew what is trained already; earlier runs are set aside")
+    parser.add_argument("--out", type=Path, nargs="+", required=True, help="folder for each trained model")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train, or go on training, and export."""
+    how = part(Launch, "launch", args.launch)
+    configs = [configuration(args, name, plan) for name, plan in each_run(args.name, args.plan, args.out)]
+    for config in configs:
+        refuse_before_queueing(config, how)
+    launch([TrainJob(config) for config in configs], how, args.again)
+    for config, out in zip(configs, args.out):
+        export(config, out, args)
+
+
+def configuration(args: argparse.Namespace, name: str, plan: str) -> dict[str, Any]:
+    """Everything a job needs, as plain JSON, with its signature and folder. A pretrained model is the base as it is: it is validated, not trained."""
+    training, what = part(Training, "train", args.params), part(Plan, "plan", plan)
+    model: Model = section("model", args.model)
+    config = {
+        "task": "ostinato.train.tasks.musicgen",
+        "name": name,
+        "loop": training.model_dump(),
+        "plan": what.model_dump(),
+        "model": model.model_dump(),
+        "chords": name != "base",
+        "adopted": args.init is None and model.pretrained is not None,
+    }
+    init = str(args.init.resolve()) if args.init else model.pretrained
+    return signed(config, inputs(args), args.runs) | {"codec": str(args.codec.resolve()), "codes": [str(path.resolve()) for path in args.codes], "init": init}
+
+
+def inputs(args: argparse.Namespace) -> list[Path]:
+    """The files that decide the weights."""
+    pretrained = section("model", args.model).pretrained
+    files = [args.codec / CODEC_FILE, *args.codes, *(path.with_suffix(".jsonl") for path in args.codes)]
+    return files + ([locate(args.init or pretrained, LM_FILE)] if args.init or pretrained else [])
+
+
+def export(config: dict[str, Any], out: Path, args: argparse.Namespace) -> None:
+    """Copy a finished run to where the next rules look for it, beside its codec, with a sidecar."""
+    folder = Path(config["folder"])
+    with atomic(out / CODEC_FILE) as path:
+        shutil.copyfile(args.codec / CODEC_FILE, path)
+    copied = deliver(folder, out, ["events.jsonl", LM_FILE])
+    public = {key: config[key] for key in ("name", "plan", "model", "signature")}
+    write_sidecar(
+        out / LM_FILE,
+        "train",
+        inputs(args),
+        json.loads(json.dumps(public)),
+        config["loop"]["seed"],
+        trained_on(read_json(folder / "done.json")),
+        beside=[out / CODEC_FILE, *copied],
+    )

@@ -1,0 +1,109 @@
+"""Render the music an ear is trained on, as spectra with labels.
+
+Writes into the folder: `spectra.npy` [clips, frames, bins] float16, `labels.npy` [clips, frames, 3] int8 (see ears.labels.frame_labels) and
+`instruments.npy` [clips] int8 (index of INSTRUMENTS, -1 for others). Clip k depends on the seed, k and its SoundFont alone. No sound is kept: twenty
+hours of it would be 4 GB.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soxr
+
+from ostinato.compiling import compiled_alone
+from ostinato.ears import features
+from ostinato.ears.labels import INSTRUMENTS, SPECTRA, frame_labels, loudness
+from ostinato.etudes import drills, effects
+from ostinato.etudes.rendering import PEAK, SAMPLE_RATE, Player
+from ostinato.etudes.synthesis import Instrument
+from ostinato.harmony.chords import Chord
+from ostinato.params.ears import Drills
+
+SECONDS = 12.0
+FRAMES = round(SECONDS * features.FRAME_RATE)
+#: Clips one process renders with one loaded SoundFont.
+CHUNK = 50
+#: Shares of clips without music, with drums alone, and interrupted by something that is no music.
+CHORDLESS, DRUMS, INTERRUPTED = 0.06, 0.06, 0.05
+#: A tuning wrong by up to this much (semitones) in one clip of ten: estimates err.
+TUNING_ERROR = 0.2
+
+Rendered = tuple[np.ndarray, np.ndarray, int]
+
+
+def chunks(clips: int, fonts: list[Path]) -> list[tuple[Path, range]]:
+    """(SoundFont, numbers of clips): fonts take turns clip by clip, and a process loads one font for CHUNK clips."""
+    size = CHUNK * len(fonts)
+    return [(font, range(first + number, min(first + size, clips), len(fonts))) for first in range(0, clips, size) for number, font in enumerate(fonts)]
+
+
+def chunk(task: tuple[Path, range], params: Drills, ear: str) -> tuple[range, list[Rendered]]:
+    """Clips of some numbers with a SoundFont, for a process of a pool."""
+    font, numbers = task
+    player = Player(font)
+    return numbers, [clip(k, params, player, ear) for k in numbers]
+
+
+@compiled_alone
+def clip(k: int, params: Drills, player: Player, ear: str) -> Rendered:
+    """Spectrum, labels and instrument of clip `k`: composed, rendered, degraded, off pitch by up to half a semitone, tuned as songs are."""
+    rng = np.random.default_rng([params.seed, k])
+    sound, truth, instrument = perform(rng, player, params.synthesised, alone=ear == "instruments")
+    detune = float(rng.normal(0, 0.08) if rng.random() < 0.7 else rng.uniform(-0.5, 0.5))
+    rate = SAMPLE_RATE * 2 ** (detune / 12)  # played a little faster or slower
+    samples = soxr.resample(sound, rate, features.RATE)[: int(SECONDS * features.RATE)]
+    block = features.Block(np.pad(samples, features.MARGIN_SECONDS * features.RATE), len(samples))
+    tuning = features.tuning_of(samples) + (float(rng.uniform(-TUNING_ERROR, TUNING_ERROR)) if rng.random() < 0.1 else 0.0)
+    shift = round(detune - tuning)  # half a semitone up is half a semitone down of the next: the labels follow the reference the tuning chose
+    stretch = SAMPLE_RATE / rate
+    labels = frame_labels([(start * stretch, end * stretch, chord.transpose(shift)) for start, end, chord in truth], FRAMES)
+    spectrum = getattr(features, SPECTRA[ear])(block, tuning) / loudness(features.level(block))
+    return spectrum.astype(np.float16), labels, instrument
+
+
+def perform(rng: np.random.Generator, player: Player, synthesised: float, alone: bool = False) -> tuple[np.ndarray, drills.Timeline, int]:
+    """Sound (a little longer than a clip), truth and instrument: mostly chords; drums alone; no music; music that begins or ends as something else.
+
+    Args:
+        synthesised: share of clips whose pitched parts are not the SoundFont's; alone: instruments play by themselves half of the time.
+    """
+    seconds, kind = SECONDS * 1.05, rng.random()
+    if kind < CHORDLESS:
+        sound = effects.chordless(int(seconds * SAMPLE_RATE), rng)
+        return effects.degrade(sound, rng), [(0.0, seconds, Chord("N", ""))], -1
+    drill = drills.only_drums(rng, seconds) if kind < CHORDLESS + DRUMS else drills.compose(rng, seconds)
+    if alone and rng.random() < 0.5:
+        drill = drills.Drill(drill.parts[:1], drill.truth, drill.family)
+    sound, truth = synthesise(drill, player, seconds, rng) if rng.random() < synthesised else player.play(drill.parts, seconds), drill.truth
+    if kind > 1 - INTERRUPTED:
+        sound, truth = _interrupted(sound, truth, seconds, rng)
+    return effects.degrade(sound, rng), truth, instrument(drill)
+
+
+def synthesise(drill: drills.Drill, player: Player, seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """The clip played by instruments drawn for it, but for the drums: float32 mono [T] at SAMPLE_RATE, peak PEAK."""
+    sound = np.zeros(int(round(seconds * SAMPLE_RATE)), np.float32)
+    for number, part in enumerate(drill.parts):
+        family = drill.family if number == 0 else str(rng.choice(list(drills.CHORDAL)))
+        sound += part.level * (player.play([part], seconds) if part.drums else Instrument(rng, family).play(part.notes, seconds))
+    return sound * np.float32(PEAK / max(float(np.abs(sound).max()), 1e-9))
+
+
+def _interrupted(sound: np.ndarray, truth: drills.Timeline, seconds: float, rng: np.random.Generator) -> tuple[np.ndarray, drills.Timeline]:
+    """Replace the beginning or the end by a sound without a chord."""
+    at, first = float(rng.uniform(0.25, 0.75)) * seconds, rng.random() < 0.5
+    other = effects.chordless(len(sound), rng)
+    is_music = (np.arange(len(sound)) / SAMPLE_RATE >= at) == first
+    left, right = (at, seconds) if first else (0.0, at)
+    kept = [(max(start, left), min(end, right), chord) for start, end, chord in truth if min(end, right) > max(start, left)]
+    gap = [(0.0, at, Chord("N", ""))] if first else [(at, seconds, Chord("N", ""))]
+    return np.where(is_music, sound, other).astype(np.float32), sorted([*kept, *gap], key=lambda span: span[0])
+
+
+def instrument(drill: drills.Drill) -> int:
+    """Index of the instrument heard; "mixed" where several play; -1 for sorts the classifier does not know."""
+    if drill.family not in INSTRUMENTS:
+        return -1
+    return INSTRUMENTS.index(drill.family if len(drill.parts) == 1 else "mixed")

@@ -1,0 +1,31 @@
+"""Sections of params.yaml as rules take them: compact JSON, so that only what is said decides what is made anew."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ostinato.params import Params
+from ostinato.params.blocks import Loop, Section
+from ostinato.params.midi import Studied
+
+
+def as_json(values: Section | dict[str, Any]) -> str:
+    """A section as compact JSON with sorted keys, so that the order of keys in params.yaml and `2` for `2.0` rerun nothing."""
+    values = values.model_dump(mode="json") if isinstance(values, Section) else values
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def training(params: Params) -> str:
+    """What `train` says about all runs alike: without the plans, and without `launch`, which says where but not what."""
+    return as_json(params.train.model_dump(mode="json", exclude={"base", "tune", "launch"}))
+
+
+def training_of_ears(params: Params) -> str:
+    """What `ears` says about the training of all of them alike."""
+    return as_json(params.ears.model_dump(mode="json", include=set(Loop.model_fields)))
+
+
+def midi_training(params: Params) -> str:
+    """What `midi.train` says about all its runs alike."""
+    return as_json(params.midi.train.model_dump(mode="json", include=set(Studied.model_fields)))

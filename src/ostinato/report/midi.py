@@ -1,0 +1,280 @@
+"""The MIDI track on the page: its result, its scores beside their references, its compositions to hear and see, its training.
+
+Shares in scores.json and judgements.json are
+0-1 and shown as percent.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import soundfile
+
+from ostinato.files import UserError, read_json, read_table
+from ostinato.params import Report
+from ostinato.provenance import lineage
+from ostinato.report import figures, players, rolls
+
+
+@dataclass(frozen=True)
+class MidiSources:
+    """What the section is made from: scores.json and judgements.json, the folder of compositions (<demo>.wav beside <demo>.mid), folders of models with events.jsonl."""
+
+    scores: Path
+    judgements: Path
+    demos: Path
+    models: Sequence[Path]
+
+    @property
+    def paths(self) -> list[Path]:
+        """All of them."""
+        return [self.scores, self.judgements, self.demos, *self.models]
+
+
+class Kind(NamedTuple):
+    """A kind of composition: the group's heading and explanation, the title of one, and what was given for it."""
+
+    heading: str
+    text: str
+    title: str
+    given: str
+
+
+class Metric(NamedTuple):
+    """A metric: its name and explanation, how a number is written (`%` in it: of a share), and the end of its scale (None: the highest value)."""
+
+    name: str
+    text: str
+    form: str
+    top: float | None
+
+    @property
+    def factor(self) -> int:
+        """What a value is multiplied by to be shown."""
+        return 100 if self.form.endswith("%%") else 1
+
+
+KINDS = {
+    "style": Kind("Style transfer", "A melody is given and kept note for note; the model composes what sounds with it.", "{melody} {style}", "the melody"),
+    "sample": Kind("From nothing", "The model is told a composer, and nothing else.", "A piece {style}", "nothing"),
+    "continuation": Kind("Continuation", "The beginning of a held-out piece is given.", "{piece}, continued {style}", "the beginning"),
+    "infilling": Kind("Infilling", "A held-out piece is given but for a gap.", "{piece}, a gap filled {style}", "both sides of the gap"),
+}
+#: Column -> its place in `bits_per_note`, its name, and what it stands for.
+SAYERS = {
+    "model": ("model", "Model", "told the right composer"),
+    "no_composer": ("no_composer", "No composer", "the same model, told no composer"),
+    "wrong_composer": ("wrong_composer", "Wrong composer", "the same model, told another composer; the mean over some"),
+    "fivegram": ("5gram", "5-gram", "counts of the last four words, from the training set"),
+    "unigram": ("unigram", "Unigram", "counts of single words, from the training set"),
+}
+BITS = {
+    "bits_per_note": ("Bits per note", "what a note of a held-out piece costs, its time, length and loudness included; mean over pieces, lower is better"),
+    "bits_per_note_common": ("On a common grid", "with what this tokenizer leaves out of a piece added, so that tokenizers compare"),
+}
+SIDES = {"generated": ("Generated", "compositions from nothing"), "heldout": ("Held-out", "held-out pieces, cut to the same length")}
+METRICS = {
+    "notes_per_second": Metric("Notes a second", "", "%.1f", None),
+    "pitch_class_entropy": Metric("Pitch-class entropy", "bits; 3.58 is all twelve alike", "%.2f", 3.585),
+    "scale_consistency": Metric("Scale consistency", "share of the notes in the scale that fits best", "%.0f %%", 1),
+    "groove_consistency": Metric("Groove consistency", "how alike neighbouring spans of two seconds are in where notes begin", "%.0f %%", 1),
+    "longest_silence_s": Metric("Longest silence", "no note sounds", "%.1f s", None),
+    "copied_notes": Metric("Copied notes", "the longest run of notes that is in the training set", "%.0f", None),
+    "copied_share": Metric("Copied share", "that run's share of what was composed", "%.0f %%", 1),
+    "melody_recall": Metric("Melody kept", "share of the melody's notes that are there, pitch, onset and end", "%.0f %%", 1),
+}
+OVERLAPS = {
+    "pitch_count": "Number of pitches",
+    "pitch_class_histogram": "Pitch classes",
+    "pitch_range": "Range",
+    "inter_onset_s": "Time between onsets",
+    "note_length_histogram": "Note lengths",
+    "notes_per_second": "Notes a second",
+}
+
+
+def content(params: Report, sources: MidiSources, walker: lineage.Walker) -> dict[str, Any]:
+    """Everything the section shows."""
+    scores = read_json(sources.scores)
+    if not isinstance(scores, Mapping):
+        raise UserError(f"{sources.scores}: expected an object, as `ostinato judge-midi` writes it, got {type(scores).__name__}")
+    rows, top = bits_rows(scores)
+    return {
+        "sentence": sentence(scores),
+        "bits": rows,
+        "bits_scale": ("0", f"{top / 2:g}", f"{top:g}"),
+        "sayers": {column: (name, text) for column, (_, name, text) in SAYERS.items()},
+        "metrics": metric_rows(scores.get("metrics") or {}),
+        "sides": SIDES,
+        "overlaps": overlaps(scores),
+        "overlap_pieces": scores.get("overlap_pieces") or {},
+        "notices": [*notices(scores), *silent(sources.demos)],
+        "groups": groups(params, sources, walker),
+        "runs": figures.training(sources.models),
+    }
+
+
+def sentence(scores: Mapping[str, Any]) -> str:
+    """The result in a sentence or two, each number with its interval."""
+    costs = {column: figures.estimate((scores.get("bits_per_note") or {}).get(place)) for column, (place, _, _) in SAYERS.items()}
+    if costs["model"]["value"] is None:
+        return "There are no scores of the MIDI track yet."
+    confidence = figures.number(scores.get("confidence"))
+    kind = f"{100 * confidence:g} % interval " if confidence else "interval "
+    beside = [f"{name} {with_interval(costs[column], '%.1f')}" for column, name in (("fivegram", "a 5-gram"), ("unigram", "a unigram"))]
+    wins = figures.estimate(scores.get("composer_wins"))
+    told = "" if wins["value"] is None else f" With the right composer's name, {with_interval(wins, '%.0f %%')} of them are likelier than with a wrong one."
+    return (
+        f"A note of a held-out piece costs the model {with_interval(costs['model'], '%.1f', kind)} bits, {' and '.join(beside)}; lower is better "
+        f"({costs['model']['n'] or 0:.0f} pieces).{told}"
+    )
+
+
+def with_interval(cell: Mapping[str, float | None], form: str, kind: str = "") -> str:
+    """`8.2 (7.9 to 8.5)`; a dash for no value."""
+    if cell["value"] is None:
+        return "–"
+    low, high = cell["low"], cell["high"]
+    return form % cell["value"] + ("" if low is None or high is None else f" ({kind}{form % low} to {form % high})")
+
+
+def bits_rows(scores: Mapping[str, Any]) -> tuple[list[dict[str, Any]], float]:
+    """Rows of bits per note as page_parts' score_table takes them, and the end of their scale, bits."""
+    present = [key for key in BITS if scores.get(key)]
+    cells = {key: {column: figures.estimate(scores[key].get(place)) for column, (place, _, _) in SAYERS.items()} for key in present}
+    top = figures.axis(0, max((highest(row) for row in cells.values()), default=1.0))[-1]
+    return [{"key": key, "name": BITS[key][0], "text": BITS[key][1], "form": "%.2f", "cells": row, "marks": scaled(row, 100 / top)} for key, row in cells.items()], top
+
+
+def metric_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of music metrics, each on a scale of its own."""
+    rows = []
+    for key, metric in METRICS.items():
+        if key in metrics:
+            cells = scaled({side: figures.estimate((metrics[key] or {}).get(side)) for side in SIDES}, metric.factor)
+            top = metric.factor * metric.top if metric.top else highest(cells)
+            rows.append({"key": key, "name": metric.name, "text": metric.text, "form": metric.form, "cells": cells, "marks": scaled(cells, 100 / top)})
+    return rows
+
+
+def highest(cells: Mapping[str, Mapping[str, float | None]]) -> float:
+    """The highest number in a row of estimates; 1 where there is none above 0."""
+    return max((cell[key] or 0 for cell in cells.values() for key in ("value", "high")), default=0) or 1.0
+
+
+def scaled(cells: Mapping[str, Mapping[str, float | None]], factor: float) -> dict[str, dict[str, float | None]]:
+    """Estimates times `factor`, their n as it was."""
+    return {column: {key: value if value is None or key == "n" else round(factor * value, 4) for key, value in cell.items()} for column, cell in cells.items()}
+
+
+def overlaps(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(feature, area) as text."""
+    areas = {key: figures.number(value) for key, value in (scores.get("overlap_area") or {}).items()}
+    return [(OVERLAPS.get(key, key), "–" if area is None else f"{area:.2f}") for key, area in areas.items()]
+
+
+def notices(scores: Mapping[str, Any]) -> Iterator[str]:
+    """What was copied and whether melodies are kept, in sentences."""
+    copy, recall = scores.get("longest_copy") or {}, figures.estimate(scores.get("melody_recall"))
+    if figures.number(copy.get("notes")) is not None:
+        source = f", from {copy['from']}" if copy.get("from") else ""
+        place = f"in {copy.get('demo', 'one of them')}{source}"
+        yield f"The longest run of notes copied from the training set, of all compositions: {copy['notes']} notes ({place})."
+    if recall["value"] is not None:
+        yield f"Melody recall of style transfer: {100 * recall['value']:.0f} % of the melody's notes are in the composition (n = {recall['n'] or 0:.0f})."
+
+
+def silent(demos: Path) -> Iterator[str]:
+    """Which compositions are missing, and why: the model wrote no note, or the held-out piece that they need cannot be used."""
+    path = demos / "set_aside.tsv"
+    rows = read_table(path, {"path", "reason", "detail"}) if path.exists() else []
+    names = [row["path"] for row in rows if row["reason"] == "no_note"]
+    if names:
+        yield f"The model wrote no note for {len(names)} of the compositions asked for: {', '.join(names)}."
+    yield from (f"{row['path']} could not be made: {row['detail']}." for row in rows if row["reason"] != "no_note")
+
+
+def groups(params: Report, sources: MidiSources, walker: lineage.Walker) -> list[dict[str, Any]]:
+    """The compositions by kind, the first seeds of each title: [{"kind", "heading", "text", "players"}]."""
+    takes: dict[str, dict[str, list[dict[str, Any]]]] = {kind: {} for kind in KINDS}
+    entries = _entries(sources.judgements)
+    palette = rolls.colours(note[rolls.PROGRAM] for entry in entries for note in entry["roll"])
+    for entry in sorted(entries, key=lambda entry: (entry.get("composer") or "", entry.get("seed") or 0, entry["demo"])):
+        record = walker.walk(entry["path"]).record
+        takes[entry["kind"]].setdefault(_title(entry, record), []).append(entry)
+    return [
+        {
+            "kind": kind,
+            "heading": KINDS[kind].heading,
+            "text": KINDS[kind].text,
+            "players": [_player(title, entry, len(mine), sources, palette, walker) for title, mine in titles.items() for entry in mine[: params.players_per_prompt]],
+        }
+        for kind, titles in takes.items()
+        if titles
+    ]
+
+
+def _entries(path: Path) -> list[dict[str, Any]]:
+    judgements = read_json(path)
+    entries = judgements.get("demos") if isinstance(judgements, Mapping) else None
+    if not isinstance(entries, list):
+        raise UserError(f"{path}: expected an object with `demos`, a list, as `ostinato judge-midi` writes it")
+    for number, entry in enumerate(entries):
+        missing = [key for key in ("demo", "kind", "path", "roll") if not isinstance(entry, Mapping) or key not in entry]
+        if missing:
+            raise UserError(f"{path}: demo {number}: lacks {', '.join(missing)}")
+        if entry["kind"] not in KINDS:
+            raise UserError(f"{path}: demo {number}: kind is '{entry['kind']}'; expected one of {', '.join(KINDS)}")
+    return entries
+
+
+def _title(entry: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """`Happy Birthday in the style of Bach`, and whose model it is where that is not the composer's own."""
+    about, params = record.get("about") or {}, record.get("params") or {}
+    composer, model = entry.get("composer"), Path(about.get("model") or "").name
+    melody = Path(params.get("melody") or about.get("melody") or "A melody").stem.replace("_", " ").title()
+    style = f"in the style of {composer}" if composer else "in any style"
+    title = KINDS[entry["kind"]].title.format(melody=melody, piece=about.get("piece") or "A piece", style=style)
+    return title if model.lower() in ("", (composer or "").lower()) else f"{title}, {model} model"
+
+
+def _player(title: str, entry: Mapping[str, Any], takes: int, sources: MidiSources, palette: Mapping[int, str], walker: lineage.Walker) -> dict[str, Any]:
+    """Everything the page draws for one composition."""
+    path = players.find(Path(entry["path"]).with_suffix(".wav"), [sources.demos], sources.judgements)
+    seconds = soundfile.info(os.fsencode(path)).duration or 1.0
+    roll, seed = rolls.roll(entry["roll"], seconds, palette, KINDS[entry["kind"]].given), entry.get("seed")
+    words = [f"{seconds:.0f} s", "" if seed is None else f"seed {seed}" + (f" (of {takes})" if takes > 1 else "")]
+    return {
+        "title": title,
+        "idle": " · ".join(word for word in words if word),
+        "duration": seconds,
+        "audio": players.audio_uri(path),
+        "roll": roll,
+        "spoken": roll["spoken"],
+        "score": _score(entry),
+        "measures": _measures(entry),
+    } | lineage.origin(path, walker)
+
+
+def _score(entry: Mapping[str, Any]) -> dict[str, str] | None:
+    """The number beside the title: what was kept of a melody, else what was copied."""
+    metrics = entry.get("metrics") or {}
+    recall, copied = figures.number(metrics.get("melody_recall")), figures.number(metrics.get("copied_notes"))
+    if recall is not None:
+        return {"value": f"{100 * recall:.0f}", "unit": "%", "text": "melody kept"}
+    return None if copied is None else {"value": f"{copied:.0f}", "unit": "", "text": "notes copied"}
+
+
+def _measures(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The metrics as the player lists them, and where the copied notes are from."""
+    values = {key: figures.number(value) for key, value in (entry.get("metrics") or {}).items() if key in METRICS}
+    rows = [
+        {"name": metric.name, "text": metric.text, "value": None if (value := values[key]) is None else metric.form % (metric.factor * value)}
+        for key, metric in METRICS.items()
+        if key in values
+    ]
+    return rows + ([{"name": "Copied from", "text": "a piece of the training set", "value": entry["copied_from"]}] if entry.get("copied_from") else [])

@@ -1,0 +1,164 @@
+"""The MIDI track on the page, in MLflow and in the table of scores; and its lineage, from a composition's sound to the raw MIDI."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from browser import CHROMIUM, FLAGS, luminance
+from fake_results import EVIL, HELDOUT, MIDI, OPTIONS, PROMPTS, build, build_midi, report
+from ostinato.cli import main
+from ostinato.files import read_json, write_json, write_text
+from ostinato.provenance import lineage
+from ostinato.report import rolls
+from store import client, model, rows, section, store
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """A small results folder with both tracks."""
+    monkeypatch.chdir(tmp_path)
+    build(PROMPTS[:1], HELDOUT, seconds=0.5)
+    build_midi()
+    return tmp_path
+
+
+def page():
+    assert report(*OPTIONS) == 0
+    return Path("results/report/index.html").read_text()
+
+
+def test_the_page_shows_the_midi_track(results):
+    text = page()
+    section = text[text.index('<section id="midi">') : text.index('<section id="set-aside">')]
+    assert "costs the model 8.2 (95 % interval 7.4 to 9.0) bits, a 5-gram 11.3 (10.2 to 12.4) and a unigram 19.5 (17.6 to 21.5)" in section
+    assert "85 % (76 % to 94 %) of them are likelier" in section and "7 notes (in bach-sample-s1, from bach/one)" in section
+    headings = re.findall(r'<h3 id="midi-(\w+)">', section)
+    assert headings == ["style", "sample", "continuation", "infilling"]
+    assert section.count('data-player="midi"') == section.count("data:audio/mpeg") == section.count('<svg class="roll"') == 8
+    assert "Happy Birthday in the style of Bach" in section and "bach/one, continued in the style of Bach" in section
+    assert "seed 1 (of 2)" in section and "seed 2" not in section
+    assert section.count('class="panel"') == 2 and "midi-pretrained" in section
+    assert EVIL not in text and not re.search(r"""https?://|(?:src|href)=["'](?!data:|#)""", text)
+    assert text == page() and "wrote no note" not in text
+    (MIDI / "demos/set_aside.tsv").write_text("path\treason\tdetail\nbach-sample-s3\tno_note\twrote none\n")
+    assert "wrote no note for 1 of the compositions asked for: bach-sample-s3" in page()
+
+
+def test_without_its_options_the_page_has_no_midi_and_some_are_not_enough(results, capsys):
+    assert report() == 0
+    assert "midi" not in Path("results/report/index.html").read_text().lower()
+    assert report(*OPTIONS[:2]) == 2
+    assert "--midi-judgements, --midi-demos, --midi-models: missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("demos", "told"),
+    [
+        ([{"demo": "x"}], "demo 0: lacks kind, path, roll"),
+        ([{"demo": "x", "kind": "opera", "path": "x", "roll": []}], "demo 0: kind is 'opera'; expected one of style"),
+        (None, "an object with `demos`"),
+        ([{"demo": "x", "kind": "sample", "path": "gone/x.mid", "roll": []}], "gone/x.wav: no such clip; results/midi/judgements.json names it"),
+    ],
+)
+def test_broken_judgements_are_named(results, capsys, demos, told):
+    write_json(MIDI / "judgements.json", {"demos": demos})
+    assert report(*OPTIONS) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_midi_track_without_scores_or_compositions(results):
+    write_json(MIDI / "scores.json", {})
+    write_json(MIDI / "judgements.json", {"demos": []})
+    text = page()
+    assert "There are no scores of the MIDI track yet" in text and "No compositions were judged" in text
+
+
+def test_a_roll_tells_what_was_given_from_what_was_composed():
+    drawn = rolls.roll([[0, 1, 72, 90, 0, 1], [0, 0.001, 48, 127, 48, 0], [1, 2, 50, 0, -1, 0]], 4.0, rolls.colours([0, 48, -1]), "the melody")
+    assert [(entry["name"], entry["count"]) for entry in drawn["legend"]] == [("given: the melody", 1), ("composed: Drums", 1), ("composed: String Ensemble 1", 1)]
+    assert drawn["layers"][-1]["given"] and drawn["layers"][-1]["rects"] == [{"x": 0, "y": 2, "width": 1, "opacity": 0.93}]
+    assert drawn["layers"][1]["rects"][0]["width"] == round(4 / 300, 3)
+    assert [octave["name"] for octave in drawn["octaves"]] == ["C3", "C4", "C5"] and drawn["semitones"] == 72 + 2 - (48 - 2) + 1
+    assert drawn["spoken"] == "Piano roll of 3 notes from C3 to C5; 1 given: the melody, 1 composed: Drums, 1 composed: String Ensemble 1."
+    assert rolls.roll([], 1.0, {}, "nothing")["spoken"] == "Piano roll without notes."
+
+
+@pytest.mark.parametrize("background", ["#f1ebe0", "#292521"])
+def test_notes_stand_off_the_page(background):
+    for colour in rolls.colours(range(12)).values():
+        lights = sorted([luminance(colour), luminance(background)])
+        assert (lights[1] + 0.05) / (lights[0] + 0.05) >= 3, colour  # WCAG, graphical objects
+
+
+def test_lineage_goes_from_the_sound_to_the_raw_midi(results, capsys):
+    clip = MIDI / "demos/bach-style-s1.wav"
+    root = lineage.walk(clip)
+    assert [item["step"] for item in lineage.chain(root)] == ["raw", "pieces", "tokens", "midi-train", "compositions"]
+    assert lineage.troubles(root) == []
+    write_text("raw/bach/one.mid", "MThd, but another")
+    assert main(["lineage", str(clip)]) == 0
+    assert "raw  [raw]  !! changed since" in capsys.readouterr().out
+
+
+def test_mlflow_has_the_midi_track_beside_the_other(tmp_path, monkeypatch, empty_store):
+    monkeypatch.chdir(tmp_path)
+    Path("mlflow.db").write_bytes(empty_store)
+    model("base", "b", 3)
+    write_json("scores.json", {"gain": {"value": 40.0}})
+    build_midi(0.5)
+
+    def tracked(*more):
+        assert main(["track", "--params", section(store()), "--models", "models/base", "--scores", "scores.json", "--stamp", "tracked.json", *more]) == 0
+        return read_json("tracked.json"), rows()
+
+    alone, _ = tracked()
+    stamp, counted = tracked(*OPTIONS[:2], *OPTIONS[4:])
+    assert tracked(*OPTIONS[:2], *OPTIONS[4:]) == (stamp, counted)
+    assert stamp["parent"] != alone["parent"] and stamp["runs"].keys() == {"base", "midi-pretrained", "midi-Bach"}
+    there = client()
+    metrics, child = there.get_run(stamp["parent"]).data.metrics, there.get_run(stamp["runs"]["midi-Bach"])
+    assert metrics["gain"] == 40 and metrics["midi.bits_per_note.5gram"] == 11.3 and metrics["midi.metrics.copied_share.heldout"] == 0.15
+    assert metrics["midi.longest_copy.notes"] == 7 and "midi.confidence" not in metrics
+    assert child.data.tags["mlflow.parentRunId"] == stamp["parent"] and child.info.run_name == "midi-Bach" and child.data.metrics["valid.loss"] < 2
+    assert "midi/scores.json" in [item.path for item in there.list_artifacts(stamp["parent"], "midi")]
+    assert "demos/midi/bach-style-s1.wav" in [item.path for item in there.list_artifacts(stamp["parent"], "demos/midi")]
+
+
+def test_the_table_of_scores_has_the_midi_track(results, capsys):
+    main(["scores", "results/scores.json", "--midi", str(MIDI / "scores.json")])
+    printed = capsys.readouterr().out.splitlines()[-5:]
+    assert printed[0] == "MIDI: 42 held-out pieces; bits per note, lower is better, [95 % interval]"
+    assert printed[1].split("  ")[0] == "model" and printed[2].startswith("8.2 [7.4, 9.0]")
+    assert printed[3:] == [
+        "The right composer is likelier than wrong ones on 85.0 [76, 94] % of the pieces.",
+        "Longest copy from the training set: 7 notes. Melody kept (share): 1.00 [0.90, 1.10]",
+    ]
+
+
+# As in test_report: the page in a frame as wide as a phone; the playhead of a roll follows the slider, a roll is as wide as its slider.
+PHONE = """<!doctype html><iframe src="index.html" width="390" height="844" style="border:0"></iframe><script>
+onload = async () => {
+  const seen = document.querySelector("iframe").contentDocument, root = seen.documentElement, out = document.documentElement.dataset;
+  const figure = seen.querySelector(".player.midi"), range = figure.querySelector("input"), roll = figure.querySelector(".roll");
+  range.value = range.max / 2; range.dispatchEvent(new Event("input"));
+  out.now = figure.querySelector(".now").textContent; out.head = figure.querySelector(".playhead").style.left;
+  out.lines = Math.round(roll.getBoundingClientRect().left - range.getBoundingClientRect().left);
+  figure.querySelector(".play").click(); await new Promise((done) => setTimeout(done, 150)); out.plays = !figure.querySelector("audio").paused;
+  out.scroll = root.scrollWidth; out.errors = root.dataset.errors || "none"; out.done = "yes";
+};
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_a_browser_plays_a_composition_at_390_pixels(results):
+    page()
+    Path("results/report/phone.html").write_text(PHONE)
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={results}/profile", "--virtual-time-budget=4000", "--dump-dom", (results / "results/report/phone.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    seen = dict(re.findall(r'data-(\w+)="([^"]*)"', done.stdout.split(">", 2)[1]))
+    assert "CONSOLE" not in done.stderr, done.stderr
+    assert seen.get("done") == "yes" and seen["errors"] == "none", done.stdout[:500]
+    assert int(seen["scroll"]) <= 390 and seen["lines"] == "0"
+    assert (seen["now"], seen["head"], seen["plays"]) == ("1.3 s", "50%", "true")
