@@ -38,9 +38,8 @@ def process_of(folder: Path, rank: int) -> psutil.Process:
     return next(one for one in controller.children() if one.environ().get("SUBMITIT_LOCAL_GLOBALID") == str(rank))
 
 
-def test_killed_or_told_to_stop_in_any_process_a_run_ends_with_the_same_weights(codes, tmp_path):
-    """Of three: the first, the last, and one that nothing hits; their shares of a batch differ."""
-    size = 3
+@pytest.mark.parametrize("size", [2, 4])
+def test_killed_or_told_to_stop_in_any_process_a_run_ends_with_the_same_weights(codes, tmp_path, size):
     words = [command(codes, tmp_path / name, plan=SCHEDULE, launch={"tasks_per_node": size}) for name in ("undisturbed", "hit")]
     assert train_here(words[0]) == 0
     hit = tmp_path / "hit"
