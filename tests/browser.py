@@ -1,6 +1,9 @@
 """A real browser, where there is one, and what colours look like to a reader."""
 
+import re
 import shutil
+import subprocess
+from pathlib import Path
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
@@ -18,6 +21,17 @@ FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
     "--window-size=1280,900",
 )
+
+
+def seen_in_a_browser(results: Path, page: str) -> dict[str, str]:
+    """What a page beside the report, which looks at it in a frame, has found: its root's data."""
+    (results / "results/report/phone.html").write_text(page)
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={results}/profile", "--virtual-time-budget=4000", "--dump-dom", (results / "results/report/phone.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    seen = dict(re.findall(r'data-(\w+)="([^"]*)"', done.stdout.split(">", 2)[1]))
+    assert "CONSOLE" not in done.stderr, done.stderr
+    assert seen.get("done") == "yes", done.stdout[:500]
+    return seen
 
 
 def luminance(colour):

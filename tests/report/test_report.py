@@ -4,12 +4,11 @@ import html
 import json
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from browser import CHROMIUM, FLAGS, luminance
+from browser import CHROMIUM, luminance, seen_in_a_browser
 from fake_results import EVIL, HELDOUT, PROMPTS, build, report
 from ostinato.cli import main
 from ostinato.files import UserError, write_json, write_set_aside, write_sidecar, write_text
@@ -154,12 +153,7 @@ onload = async () => {
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 def test_a_browser_opens_the_page_plays_it_and_finds_no_errors(results):
     page()
-    Path("results/report/phone.html").write_text(PHONE)
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={results}/profile", "--virtual-time-budget=4000", "--dump-dom", (results / "results/report/phone.html").as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    seen = dict(re.findall(r'data-(\w+)="([^"]*)"', done.stdout.split(">", 2)[1]))
-    assert "CONSOLE" not in done.stderr, done.stderr
-    assert seen.get("done") == "yes", done.stdout[:500]
+    seen = seen_in_a_browser(results, PHONE)
     assert (seen["players"], seen["errors"]) == ("8", "none")
     assert int(seen["scroll"]) <= 390
     assert seen["head"] == "50%" and seen["now"].startswith("0.5 s · asked C")

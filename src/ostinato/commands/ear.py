@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ostinato.commands import options
 from ostinato.ears.labels import SPECTRA
 from ostinato.files import atomic, read_json, write_sidecar
 from ostinato.machine import trained_on
@@ -22,10 +23,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ear", choices=list(SPECTRA), required=True)
     parser.add_argument("--params", required=True, help="what section `ears` says about all ears, as JSON")
     parser.add_argument("--plan", required=True, help="the ear's plan, as JSON")
-    parser.add_argument("--launch", required=True, help="how to start the job, as JSON: train.launch")
+    options.of_training(parser)
     parser.add_argument("--drills", type=Path, required=True, help="folder of the ear's training music")
-    parser.add_argument("--runs", type=Path, required=True, help="folder of all runs")
-    parser.add_argument("--again", action=argparse.BooleanOptionalAction, default=False, help="train anew what is trained already; earlier runs are set aside")
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights of all ears")
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ostinato.commands import options
 from ostinato.files import read_json, write_sidecar
 from ostinato.lm.pretrained import LM_FILE
 from ostinato.machine import trained_on
@@ -25,12 +26,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="section `midi.model`, as JSON")
     parser.add_argument("--augmentation", required=True, help="section `midi.augmentation`, as JSON")
     parser.add_argument("--plan", nargs="+", required=True, help="what to train, for each run, as JSON: midi.train.pretrain with values of the sweep, or midi.train.finetune")
-    parser.add_argument("--launch", required=True, help="how to start the job, as JSON: train.launch")
+    options.of_training(parser)
     parser.add_argument("--tokens", type=Path, required=True, help="folder of tokenizer.json and the shards")
     parser.add_argument("--composer", help="learn this composer's pieces alone")
     parser.add_argument("--init", type=Path, help="folder of the model to go on from")
-    parser.add_argument("--runs", type=Path, required=True, help="folder of all runs")
-    parser.add_argument("--again", action=argparse.BooleanOptionalAction, default=False, help="train anew what is trained already; earlier runs are set aside")
     parser.add_argument("--out", type=Path, nargs="+", required=True, help="folder for each trained model")
 
 

@@ -1,4 +1,4 @@
-"""What the options of `generate` and `compose` may be, told before any work: numbers in their range, files that can be written where they shall be."""
+"""Options that commands share: what all that train have, and what those of `generate` and `compose` may be, told before any work."""
 
 from __future__ import annotations
 
@@ -42,6 +42,13 @@ RANGES = {
 }
 #: Below this, dividing by a temperature overflows; 0 is allowed, as the likeliest.
 LEAST_TEMPERATURE = 0.001
+
+
+def of_training(parser: argparse.ArgumentParser) -> None:
+    """Declare what all that train have in common."""
+    parser.add_argument("--launch", required=True, help="how to start the job, as JSON: train.launch")
+    parser.add_argument("--runs", type=Path, required=True, help="folder of all runs")
+    parser.add_argument("--again", action=argparse.BooleanOptionalAction, default=False, help="train anew what is trained already; earlier runs are set aside")
 
 
 def numbers(args: argparse.Namespace) -> None:

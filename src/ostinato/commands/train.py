@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ostinato.commands import options
 from ostinato.files import atomic, read_json, write_sidecar
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, locate
 from ostinato.machine import trained_on
@@ -25,12 +26,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--params", required=True, help="section `train` without plans and launch, as JSON")
     parser.add_argument("--model", default="params.yaml", help="parameter file, or the section `model` as JSON")
     parser.add_argument("--plan", nargs="+", required=True, help="what to train, for each run, as JSON: train.base or train.tune with values of the sweep")
-    parser.add_argument("--launch", required=True, help="how to start the job, as JSON: train.launch")
+    options.of_training(parser)
     parser.add_argument("--codec", type=Path, required=True, help="folder of the codec")
     parser.add_argument("--codes", type=Path, nargs="+", required=True, help="arrays of codes")
     parser.add_argument("--init", type=Path, help="folder of the model to go on from")
-    parser.add_argument("--runs", type=Path, required=True, help="folder of all runs")
-    parser.add_argument("--again", action=argparse.BooleanOptionalAction, default=False, help="train anew what is trained already; earlier runs are set aside")
     parser.add_argument("--out", type=Path, nargs="+", required=True, help="folder for each trained model")
 
 

@@ -21,11 +21,11 @@ import numpy as np
 
 from ostinato.files import UserError, atomic, hash_value
 from ostinato.midi.metadata import name_key, nearest
-from ostinato.midi.notes import BEAT_SECONDS, DRUM_PITCHES, DRUMS, Piece, as_score, from_score, one_track, read_midi, read_score
+from ostinato.midi.notes import BEAT_SECONDS, DRUMS, Piece, as_score, from_score, one_track, read_midi, read_score
+from ostinato.midi.tsd import ANY, tsd, word
 from ostinato.params.midi import Tokens
 
 PADDING, END, BEGINS, GOES_ON = "PAD_None", "EOS_None", "BOS_None", "MID_None"
-ANY = "?"
 #: Kinds of words that move time.
 TIME = ("TimeShift", "Rest")
 #: Kinds of words that say notes.
@@ -46,45 +46,7 @@ class Tokenizer:
     @classmethod
     def fit(cls, params: Tokens, programs: Iterable[int], composers: Iterable[str], genres: Iterable[str]) -> Tokenizer:
         """A tokenizer for music of these programs, composers and genres; BPE is learned by `learn`."""
-        from miditok import TSD, TokenizerConfig
-
-        special = [
-            "PAD",
-            "EOS",
-            "BOS",
-            "MID",
-            *dict.fromkeys(
-                f"{kind}_{_word(name)}" for kind, names in (("Composer", sorted(composers)), ("Genre", sorted(genres)), ("Plays", sorted(programs))) for name in (ANY, *names)
-            ),
-        ]
-        beat_res, start = {}, 0
-        for end, steps in params.resolution:
-            beat_res[start, end] = steps
-            start = end
-        return cls(
-            TSD(
-                TokenizerConfig(
-                    pitch_range=tuple(params.pitches),
-                    drums_pitch_range=DRUM_PITCHES,
-                    beat_res=beat_res,
-                    num_velocities=params.velocities,
-                    special_tokens=special,
-                    use_chords=params.chords,
-                    use_rests=params.rests,
-                    use_tempos=params.clock == "beats",
-                    num_tempos=16,
-                    tempo_range=(40, 250),
-                    use_time_signatures=params.time_signatures,
-                    use_sustain_pedals=params.pedal,
-                    use_programs=params.programs,
-                    programs=sorted(programs) if params.programs else list(range(-1, 128)),
-                    one_token_stream_for_programs=params.programs,
-                    program_changes=params.programs,
-                    delete_equal_successive_tempo_changes=True,
-                    ostinato_clock=params.clock,
-                )
-            )
-        )
+        return cls(tsd(params, programs, composers, genres))
 
     @classmethod
     def load(cls, path: Path | str) -> Tokenizer:
@@ -189,7 +151,7 @@ class Tokenizer:
 
     def spelling(self, kind: str, name: str) -> str | None:
         """How it spells a name (see `metadata.name_key`), or None where it has no word for it."""
-        return self._spellings[kind].get(name_key(_word(name)))
+        return self._spellings[kind].get(name_key(word(name)))
 
     @cached_property
     def _spellings(self) -> dict[str, dict[str, str]]:
@@ -314,8 +276,3 @@ class Tokenizer:
         """What tells its words from another's."""
         saved = json.loads(json.dumps({"words": self.words, "model": json.loads(self.tsd._model.to_str()) if self.merges else None}))
         return hash_value(saved)
-
-
-def _word(name: Any) -> str:
-    """A name as MidiTok can hold it: `_` parts kinds from values."""
-    return str(name).replace("_", "-")
