@@ -74,7 +74,8 @@ def test_a_command_is_a_module_of_its_name_and_only_commands_read_options():
     [
         "import ostinato.graph.inputs, ostinato.graph.sections, ostinato.graph.space, ostinato.train.devices, ostinato.train.sweep",
         "from ostinato.params import load, schema; schema(); load('params.yaml')",
-        "from contextlib import suppress; from ostinato.cli import COMMANDS, main\nfor words in [[], *([name] for name in COMMANDS)]:\n with suppress(SystemExit): main([*words, '--help'])",
+        "from contextlib import suppress; from ostinato.cli import COMMANDS, main\n"
+        "for words in [[], *([name] for name in COMMANDS)]:\n with suppress(SystemExit): main([*words, '--help'])",
     ],
     ids=["planning", "schema", "help"],
 )
