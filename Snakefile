@@ -59,7 +59,8 @@ localrules:
 rule corpus:
     input:
         [] if FOLDER else rules.etudes.output,
-        rules.check.output,
+        expand(rules.check.output, shard=SHARDS),
+        rules.songs.output,
     message:
         "The corpus is there"
 
@@ -69,6 +70,7 @@ rule dataset:
         rules.manifests.output,
         rules.codec.output,
         expand([*rules.listen.output, *rules.segments.output, *rules.codes.output], shard=SHARDS),
+        "results/codes/segments.npz",
     message:
         "The dataset is there"
 
@@ -93,8 +95,9 @@ rule demos:
 rule midi:
     input:
         [] if MIDI_FOLDER else rules.scores.output,
+        expand(rules.check_midi.output, shard=MIDI_SHARDS),
         rules.pieces.output,
-        rules.tokens.output,
+        "results/midi/tokens/words.jsonl",
         rules.pretrain.output,
         rules.best_midi.output,
         expand(rules.finetune.output, composer=MIDI_MODELS[1:]),

@@ -45,8 +45,9 @@ from torch.nn import functional
 from ostinato.codec import spectral
 from ostinato.codec.audiocraft_compat import import_audiocraft
 from ostinato.codec.codec import save_spectral
+from ostinato.codec.encoding import TABLE, write_gathered
 from ostinato.commands import codes as codes_command
-from ostinato.dataset.manifests import audio_meta
+from ostinato.dataset.manifests import SEGMENTS, audio_meta, segments_of
 from ostinato.files import write_json, write_jsonl
 from ostinato.generate.sampling import Sampling, generate
 from ostinato.lm import layout
@@ -207,7 +208,8 @@ class Bench:
             codes = folder / "codes" / "shard-00.npy"
             with redirect_stdout(StringIO()):
                 codes_command.run(argparse.Namespace(codec=codec, segments=segments, out=codes))
-            found |= Training(self, folder, codec, segments, codes).rows(name, self.fewer(repetitions))
+            write_gathered([codes], set())
+            found |= Training(self, folder, codec, segments, codes.with_name(TABLE)).rows(name, self.fewer(repetitions))
         return found
 
     def loader(self) -> dict[str, Any]:
@@ -255,7 +257,7 @@ class Bench:
         training = self.params.train.model_copy(
             update={"codebook_decay": 1.0, "validation_examples": plan.batch_size, "log_every": 10**6, "validate_every": 10**6, "checkpoint_every": 10**6}
         )
-        return Timed(model, training, plan, codec, [codes], str(init), chords=True)
+        return Timed(model, training, plan, codec, codes, str(init), chords=True)
 
 
 class Timed(MusicGenTask):
@@ -465,7 +467,7 @@ def manifest(folder: Path, segments: Path) -> Path:
     """audiocraft's manifest of all FLAC files of a folder."""
     folder.mkdir(parents=True)
     with gzip.open(folder / "data.jsonl.gz", "wt") as stream:
-        stream.writelines(json.dumps(audio_meta(path.absolute())) + "\n" for path in sorted(segments.glob("*.flac")))
+        stream.writelines(json.dumps(audio_meta(row)) + "\n" for row in segments_of(segments.absolute()))
     return folder
 
 
@@ -479,8 +481,9 @@ def encodec(folder: Path, tiny: bool) -> Path:
 
 
 def recordings(folder: Path, rate: int, channels: int, count: int, seconds: int) -> Path:
-    """FLAC files of chords and noise, with side files as the segments' have."""
+    """FLAC files of chords and noise, with side files and a table as the segments' have."""
     folder.mkdir(parents=True)
+    table = []
     rng, clock = np.random.default_rng(1), np.arange(seconds * rate) / rate
     for number in range(count):
         tones = sum(np.sin(2 * np.pi * pitch * clock) for pitch in rng.uniform(100, 2000, 8))[:, None]
@@ -489,11 +492,13 @@ def recordings(folder: Path, rate: int, channels: int, count: int, seconds: int)
         about = {"name": str(number), "split": "valid" if number == 0 else "train", "song": str(number), "instrument": "piano", "bars": bars}
         audiocrafts = dict.fromkeys(("title", "artist", "key", "bpm", "genre"), "") | {"moods": [], "keywords": [], "description": PROMPTS[0]}
         write_json(folder / f"{number}.json", about | audiocrafts)
+        table.append(about | audiocrafts | {"path": f"{number}.flac", "sample_rate": rate, "frames": len(clock)})
+    write_jsonl(folder / SEGMENTS, table)
     return folder
 
 
 def corpus_codes(path: Path, hours: float, codebooks: int, cardinality: int, rate: int) -> Path:
-    """Random codes of so many hours in segments of 12 s, as the stage `codes` writes them."""
+    """The table of random codes of so many hours in segments of 12 s, as the stages `codes` and `gather` write them."""
     count, frames = int(hours * 300) + 2, 12 * rate
     array = np.lib.format.open_memmap(path, "w+", np.int16, (codebooks, count * frames))
     array[:] = np.random.default_rng(1).integers(cardinality, size=array.shape, dtype=np.int16)
@@ -515,7 +520,8 @@ def corpus_codes(path: Path, hours: float, codebooks: int, cardinality: int, rat
             for row in range(count)
         ],
     )
-    return path
+    write_gathered([path], set())
+    return path.with_name(TABLE)
 
 
 def shared_memory() -> set[str]:

@@ -31,7 +31,7 @@ import torch
 from torch.nn import functional
 
 from ostinato.commands import pieces as pieces_command
-from ostinato.commands import tokens as tokens_command
+from ostinato.commands import tokenizer as tokenizer_command
 from ostinato.compose.batch import Request
 from ostinato.compose.compose import accompany, sample
 from ostinato.files import read_jsonl
@@ -42,7 +42,7 @@ from ostinato.midi.melodies import happy_birthday
 from ostinato.midi.tokens import Tokenizer
 from ostinato.params import load
 from ostinato.params.blocks import Loop
-from ostinato.params.midi import Midi
+from ostinato.params.midi import Midi, Pieces, Tokens
 from ostinato.train.loop import Preempted, train
 from ostinato.train.optimizers import optimizer_for
 from ostinato.train.tasks.midigpt import MidiTask
@@ -97,8 +97,9 @@ def faster_precision() -> str:
 def asap(folder: Path, work: Path, seconds: float, names: list[str]) -> dict[str, Any]:
     """Train and ask every variant."""
     params = load(ROOT / "params.yaml").midi.pieces.model_copy(update={"folder": str(folder)})
-    pieces_command.run(Namespace(params=params.model_dump_json(), words=pieces_command.WORDS, folder=folder, out=work, jobs=len(os.sched_getaffinity(0))))
-    rows = read_jsonl(work / "pieces.jsonl")
+    for name in names:
+        words_of(folder, params, variants()[name].tokens, work / name.replace(" ", "-"))
+    rows = read_jsonl(work / names[0].replace(" ", "-") / "pieces.jsonl")
     heldout = list({row["composition"]: row for row in reversed(rows) if row["split"] == "test"}.values())
     print(f"{len(rows)} pieces; {len(heldout)} held-out compositions; {seconds:g} CPU s of training")
     print(f"{'':<14}{'words':>8}{'parameters':>12}{'steps':>8}{'words/s':>9}{'CPU s':>8}{'bits/note':>11}{'no composer':>13}{'composer wins':>15}")
@@ -128,15 +129,21 @@ def asap(folder: Path, work: Path, seconds: float, names: list[str]) -> dict[str
     return found
 
 
+def words_of(folder: Path, pieces: Pieces, tokens: Tokens, out: Path) -> None:
+    """A folder's pieces and their words, as the graph makes them."""
+    words = tokens.model_dump_json()
+    pieces_command.run(Namespace(params=pieces.model_dump_json(), words=words, folder=folder, tables=None, files=None, out=out, jobs=len(os.sched_getaffinity(0))))
+    tokenizer_command.run(Namespace(params=words, pieces=out / "pieces.jsonl", files=sorted((out / "shards").glob("*.jsonl")), out=out / "tokens"))
+
+
 def trained(name: str, midi: Midi, work: Path, seconds: float) -> tuple[Any, dict[str, Any]]:
     """A model after so many CPU seconds of training, and what it took. Making the words is not counted."""
-    words, runs = work / "words" / name.replace(" ", "-"), work / "runs" / name.replace(" ", "-")
-    tokens_command.run(Namespace(params=midi.tokens.model_dump_json(), pieces=work / "pieces.jsonl", shards=midi.pieces.shards, out=words))
+    made, runs = work / name.replace(" ", "-"), work / "runs" / name.replace(" ", "-")
     loop = Loop.model_validate({key: getattr(midi.train, key) for key in Loop.model_fields} | {"log_every": 10, "validate_every": 10**6, "checkpoint_every": 10**6})
 
     def task(steps: int) -> MidiTask:
         plan = midi.train.pretrain.model_copy(update={"steps": steps})
-        return MidiTask(midi.model, midi.augmentation, loop, midi.train.method, plan, words / "tokenizer.json", sorted(words.glob("*.npy")), None, None)
+        return MidiTask(midi.model, midi.augmentation, loop, midi.train.method, plan, made / "tokens", made / "shards", None, None)
 
     trial = task(4)
     optimizer = optimizer_for(trial.model, loop, trial.plan, midi.train.method)

@@ -13,6 +13,7 @@ from forks import jobs_in_forks
 from music import PARAMS
 from ostinato.cli import main
 from ostinato.codec.codec import save_spectral
+from ostinato.codec.encoding import TABLE, write_gathered
 from ostinato.codec.spectral import build
 from ostinato.files import read_jsonl, read_whole_lines, sha256, write_jsonl
 
@@ -47,6 +48,7 @@ def make_codes(folder: Path) -> Path:
         )
     np.save(folder / "shard-00.npy", np.concatenate(columns, axis=1).astype(np.int16))
     write_jsonl(folder / "shard-00.jsonl", rows)
+    write_gathered([folder / "shard-00.npy"], set())
     return folder
 
 
@@ -73,7 +75,7 @@ def command(codes: Path, folder: Path, name: str = "chords", plan=PLAN, launch: 
         "--codec",
         str(codes / "codec"),
         "--codes",
-        str(codes / "shard-00.npy"),
+        str(codes / TABLE),
         "--runs",
         str(folder / "runs"),
         "--out",

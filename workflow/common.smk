@@ -6,11 +6,14 @@ import subprocess
 import sys
 from glob import glob
 
-from ostinato.files import UserError, require_space, shown, write_json
+from ostinato.files import UserError, shown, write_json
+from ostinato import lists
+from ostinato.corpus.listing import recordings_in
 from ostinato.graph import inputs, sections
 from ostinato.graph.inputs import sources
 from ostinato.graph.sections import as_json
-from ostinato.graph.space import expected_bytes, missing_bytes
+from ostinato.graph.space import require_room
+from ostinato.midi.listing import midi_in
 from ostinato.params import check
 from ostinato.provenance.remake import LAST_RUN
 from ostinato.scratch import tidy
@@ -103,31 +106,70 @@ def watch() -> None:
             subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 
+def listed(track: str, folder: str | None) -> str:
+    """Where the lists of a shard's files lie: those of a folder are written here, those of the music that comes with Ostinato by a rule, and they must not be taken for each other."""
+    return f"results/lists/{track}/{'folder' if folder else 'embedded'}/{{shard}}.jsonl"
+
+
+def plan() -> None:
+    """Write the lists of folders, where they have changed, and see whether there is room for what is to come.
+
+    Not while another Snakemake works here: a list that changes under a shard's check would be older than its outcome, and what was added would never be seen.
+    """
+    songs = FOLDER and recordings_in(FOLDER, len(SHARDS))
+    midi_files = MIDI_FOLDER and midi_in(MIDI_FOLDER, len(MIDI_SHARDS))
+    require_room("results", PARAMS, songs or None, len(PLANS))
+    if os.path.isdir(".snakemake/locks") and os.listdir(".snakemake/locks"):
+        return
+    if songs:
+        lists.write(expand(LIST, shard=SHARDS), songs)
+    if midi_files:
+        lists.write(expand(MIDI_LIST, shard=[*MIDI_SHARDS, "tables"]), midi_files)
+    if not workflow.output_settings.dryrun:
+        inputs.require_company("results/codes/segments.npz", ["contents.json"])
+        inputs.require_company("results/midi/tokens/words.jsonl", ["contents.json", "tokenizer.json", "translation.npy", "shards.json"])
+
+
+def gathered(wildcards) -> str:
+    """What is learnt, in a file that `gather` leaves as it is when it has not changed: a checkpoint, after which Snakemake asks again what there is to do. All that comes
+    after names the checkpoint too, since for jobs that do not Snakemake (9.27) keeps the reasons of before.
+    """
+    return f"{os.path.dirname(checkpoints.gather.get().output.table)}/contents.json"
+
+
+def gathered_words(wildcards) -> list[str]:
+    """The same of the MIDI track: what the words are, and what the pieces say."""
+    folder = os.path.dirname(checkpoints.tokenizer.get().output.index)
+    return [f"{folder}/tokenizer.json", f"{folder}/contents.json"]
+
+
 try:
     PARAMS = check(config, " + ".join(os.path.relpath(path) for path in reversed(workflow.configfiles)))
-    FOLDER = PARAMS.corpus.folder and os.path.expanduser(PARAMS.corpus.folder)
-    SONGS = inputs.recordings(FOLDER)
-    MIDI_FOLDER = PARAMS.midi.pieces.folder and os.path.expanduser(PARAMS.midi.pieces.folder)
-    MIDI_FILES = inputs.midi_files(MIDI_FOLDER)
+    FOLDER = PARAMS.corpus.folder and os.path.normpath(os.path.expanduser(PARAMS.corpus.folder))
+    MIDI_FOLDER = PARAMS.midi.pieces.folder and os.path.normpath(os.path.expanduser(PARAMS.midi.pieces.folder))
     PLANS = plans(PARAMS.train.tune, PARAMS.sweep)
     MIDI_PLANS = plans(PARAMS.midi.train.pretrain, PARAMS.midi.train.sweep)
-    require_space("results", missing_bytes("results", expected_bytes(PARAMS, SONGS, len(PLANS))))
+    SHARDS = [f"shard-{number:02d}" for number in range(PARAMS.corpus.shards)]
+    MIDI_SHARDS = [f"midi-{number:02d}" for number in range(PARAMS.midi.pieces.shards)]
+    LIST, MIDI_LIST = listed("corpus", FOLDER), listed("midi", MIDI_FOLDER)
+    if workflow.is_main_process:  # which jobs run beside, on other machines perhaps, and have been planned
+        plan()
 except UserError as error:
     sys.exit(f"ostinato: {shown(error)}")
 
-SHARDS = [f"shard-{number:02d}" for number in range(PARAMS.corpus.shards)]
 TUNED = [f"tune-{k}" for k in range(len(PLANS))]
 MODELS = ["base", *TUNED, "tuned"]
 DEMOS = ["before", "after", "ceiling"]
-MIDI_SHARDS = [f"midi-{number:02d}" for number in range(PARAMS.midi.pieces.shards)]
 PRETRAINED = [f"pretrain-{k}" for k in range(len(MIDI_PLANS))]
 MIDI_MODELS = ["pretrained", *PARAMS.midi.train.composers]
 MIDI_MODEL = ["state_dict.bin", "tokenizer.json", "events.jsonl", "summary.json"]
 EARS = ["labeller", "judge", "instruments"]
+#: What comes after a checkpoint and need not be made anew because the checkpoint ran.
+AFTER, AFTER_MIDI = ancient("results/codes/segments.npz"), ancient("results/midi/tokens/words.jsonl")
 
 
 wildcard_constraints:
-    shard=r"shard-\d+",
+    shard=r"(shard|midi)-\d+",
     which="before|after",
     ear="|".join(EARS),
     composer="|".join(map(re.escape, PARAMS.midi.train.composers)) or "nobody",

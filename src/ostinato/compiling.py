@@ -26,8 +26,11 @@ Asked = ParamSpec("Asked")
 Answer = TypeVar("Answer")
 #: Waiting so long (s) is not worth a word.
 SILENT_SECONDS = 5
-#: librosa's modules with generalised ufuncs. librosa itself imports them when something of them is first used, which may be songs later.
-COMPILED = ("librosa.beat", "librosa.core.audio", "librosa.core.pitch", "librosa.util.utils")
+#: librosa's modules with generalised ufuncs. librosa itself imports them when something of them is first used, which may be songs later. librosa.beat is not among
+#: them: one of its functions is compiled anew in each process, which takes half a second and is seldom called; who calls it is decorated as well.
+COMPILED = ("librosa.core.audio", "librosa.core.pitch", "librosa.util.utils")
+#: The process that has the lock, in its own memory: what is called within needs no second one.
+_holder: list[int] = []
 
 
 def compiled_alone(function: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
@@ -36,13 +39,17 @@ def compiled_alone(function: Callable[Asked, Answer]) -> Callable[Asked, Answer]
 
     @functools.wraps(function)
     def wrapper(*args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
-        if os.getpid() in called_in:
+        if os.getpid() in called_in or os.getpid() in _holder:
             return function(*args, **kwargs)
         with lock_file().open("a") as stream:
             _wait_for(stream)
-            for module in COMPILED:
-                importlib.import_module(module)
-            result = function(*args, **kwargs)
+            _holder[:] = [os.getpid()]
+            try:
+                for module in COMPILED:
+                    importlib.import_module(module)
+                result = function(*args, **kwargs)
+            finally:
+                _holder.clear()
         called_in.add(os.getpid())
         return result
 

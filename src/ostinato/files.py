@@ -13,7 +13,6 @@ from __future__ import annotations
 import csv
 import errno
 import hashlib
-import io
 import json
 import logging
 import os
@@ -21,8 +20,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,9 @@ class UserError(Exception):
         return "\n".join(map(str, self.args))
 
 
-def write_text(path: Path | str, text: str) -> None:
-    """Write `text` (UTF-8; surrogates as `\\udc80`) to `path` atomically."""
-    with atomic(path) as temporary:
+def write_text(path: Path | str, text: str, lasting: bool = True) -> None:
+    """Write `text` (UTF-8; surrogates as `\\udc80`) to `path` atomically; `lasting`: so that it outlasts a power cut."""
+    with atomic(path, lasting) as temporary:
         temporary.write_bytes(_encoded(text))
 
 
@@ -53,12 +53,12 @@ def _encoded(text: str) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
-def _read_text(path: Path | str, expected: str = "") -> str:
+def _read_text(path: Path | str) -> str:
     """The text of a UTF-8 file, its line ends as they are. Raises UserError when it is missing or something else."""
     try:
         return Path(path).read_bytes().decode()
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file{expected}") from None
+        raise UserError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
 
@@ -76,70 +76,101 @@ def read_json(path: Path | str) -> Any:
         raise UserError(f"{path}: not JSON ({error})") from None
 
 
-def write_jsonl(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write one JSON object a line, atomically."""
-    write_text(path, "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows))
+def write_jsonl(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write one JSON object a line, atomically; rows are taken one after another."""
+    with atomic(path) as temporary, temporary.open("wb") as stream:
+        stream.writelines(_encoded(json_line(row)) for row in rows)
+
+
+def json_line(row: Mapping[str, Any]) -> str:
+    """A row as a line of JSON, keys sorted."""
+    return json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def write_if_changed(path: Path | str, text: str, lasting: bool = True) -> bool:
+    """Write `text` to `path` unless that is what it holds: then its time stays as well, and nothing that is made from it is made anew. Whether it was written."""
+    path = Path(path)
+    if path.is_file() and path.read_bytes() == _encoded(text):
+        return False
+    write_text(path, text, lasting)
+    return True
 
 
 def read_jsonl(path: Path | str) -> list[dict[str, Any]]:
     """Read one JSON object a line."""
-    return _read_lines(path, lambda line: bool(line.strip()))
+    return list(read_lines(path))
 
 
 def read_whole_lines(path: Path | str) -> list[dict[str, Any]]:
     """Read one JSON object a line of a file that still grows, or whose writer was killed: a last line without its end is left out."""
-    return _read_lines(path, lambda line: line.endswith("\n"))
+    return list(read_lines(path, lambda line: line.endswith(b"\n")))
 
 
-def _read_lines(path: Path | str, wanted: Callable[[str], bool]) -> list[dict[str, Any]]:
+def read_lines(path: Path | str, wanted: Callable[[bytes], Any] = bytes.strip) -> Iterator[Any]:
+    """The JSON value of each line, one after another: a table may be larger than memory. Raises UserError as `read_json`."""
     try:
-        # at \n alone: str.splitlines would break at U+2028 and others, which JSON holds as they are
-        return [json.loads(line) for line in io.StringIO(_read_text(path), newline="\n") if wanted(line)]
+        with Path(path).open("rb") as stream:  # at \n alone: text is broken at U+2028 and others as well, which JSON holds as they are
+            for line in filter(wanted, stream):
+                yield json.loads(line.decode())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: a line is not JSON ({error})") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 ({error.reason} at byte {error.start} of a line)") from None
 
 
-def write_set_aside(path: Path, rows: Sequence[tuple[str, str, str]]) -> None:
-    """Write the table of what was not taken: path, reason and detail. Line ends in a detail, such as a library's message, become blanks."""
-    table = [(name, *(re.sub(r"\s*[\r\n]\s*", " ", text.strip()) for text in words)) for name, *words in rows]
-    write_table(path, ("path", "reason", "detail"), table)
-    for row in table:
-        log.warning("set aside: %s: %s (%s)", *row)
+def write_set_aside(path: Path, rows: Iterable[tuple[str, str, str]], tell: bool = True) -> None:
+    """Write the table of what was not taken: path, reason and detail; `tell`: in the log as well. Line ends in a detail, such as a library's message, become blanks."""
+
+    def cleaned() -> Iterator[tuple[str, ...]]:
+        for name, *words in rows:
+            row = (name, *(re.sub(r"\s*[\r\n]\s*", " ", text.strip()) for text in words))
+            if tell:
+                log.warning("set aside: %s: %s (%s)", *row)
+            yield row
+
+    write_table(path, ("path", "reason", "detail"), cleaned())
 
 
 def write_table(path: Path | str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Write a table with a heading, a line a row, whatever the cells hold; None is an empty cell.
+    """Write a table with a heading, a line a row, whatever the cells hold; None is an empty cell. Rows are taken one after another.
 
     Fields are separated by commas and quoted as in all CSV files where `path` ends with .csv, else by tabs and not quoted. What is not printable, and
     backslashes, are `escaped`, so that a plain reader (`cut`, `csv`, pandas) sees one line a row, and `read_table` gives back the very text.
     """
-    lines = [["" if value is None else escaped(str(value)) for value in row] for row in [columns, *rows]]
-    text = io.StringIO()
-    if _is_csv(path):
-        csv.writer(text, lineterminator="\n").writerows(lines)
-    else:
-        # a quote that comes first would be taken for CSV's by many readers
-        text.writelines("\t".join(re.sub('^"', r'\\"', cell) for cell in line) + "\n" for line in lines)
-    write_text(path, text.getvalue())
+    lines = (["" if value is None else escaped(str(value)) for value in row] for row in chain([columns], rows))
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+        if _is_csv(path):
+            csv.writer(stream, lineterminator="\n").writerows(lines)
+        else:
+            # a quote that comes first would be taken for CSV's by many readers
+            stream.writelines("\t".join(re.sub('^"', r'\\"', cell) for cell in line) + "\n" for line in lines)
 
 
 def read_table(path: Path | str, columns: Collection[str]) -> list[dict[str, str]]:
     """Rows of a table as `write_table` writes it. Raises UserError when it is missing, lacks one of `columns`, or a row has too few or many fields."""
+    return list(read_table_rows(path, columns))
+
+
+def read_table_rows(path: Path | str, columns: Collection[str]) -> Iterator[dict[str, str]]:
+    """The same, one after another."""
     expected = f"the columns {', '.join(sorted(columns))}"
-    text = _read_text(path, f"; expected a table with {expected}")
-    heading, *rows = [[unescaped(field) for field in line] for line in _fields(path, text)] or [[]]
-    if missing := sorted(set(columns) - set(heading)):
-        raise UserError(f"{path}: expected {expected}; {', '.join(missing)} missing")
-    wrong = next((number for number, row in enumerate(rows, 2) if len(row) != len(heading)), None)
-    if wrong:
-        raise UserError(f"{path}: line {wrong}: {len(rows[wrong - 2])} fields; expected {len(heading)}: {', '.join(heading)}")
-    return [dict(zip(heading, row)) for row in rows]
-
-
-def _fields(path: Path | str, text: str) -> list[list[str]]:
-    if _is_csv(path):
-        return list(csv.reader(io.StringIO(text, newline="")))
-    return [line.removesuffix("\r").split("\t") for line in text.removesuffix("\n").split("\n")]
+    try:
+        with Path(path).open(encoding="utf-8", newline="" if _is_csv(path) else "\n") as stream:
+            lines = csv.reader(stream) if _is_csv(path) else (line.removesuffix("\n").removesuffix("\r").split("\t") for line in stream)
+            rows = ([unescaped(field) for field in line] for line in lines)
+            heading = next(rows, [])
+            if missing := sorted(set(columns) - set(heading)):
+                raise UserError(f"{path}: expected {expected}; {', '.join(missing)} missing")
+            for number, row in enumerate(rows, 2):
+                if len(row) != len(heading):
+                    raise UserError(f"{path}: line {number}: {len(row)} fields; expected {len(heading)}: {', '.join(heading)}")
+                yield dict(zip(heading, row))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; expected a table with {expected}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
 
 
 def _is_csv(path: Path | str) -> bool:
@@ -224,26 +255,42 @@ def write_sidecar(
         about: anything else worth knowing (a demo's prompt, the hash of a model).
         beside: what else the step wrote in the artifact's folder or below, and what has no sidecar of its own.
     """
-    artifact = Path(artifact)
-    record = {
-        "artifact": str(artifact),
-        **recorded(artifact),
-        "step": step,
-        "params": params,
-        "seed": seed,
-        "inputs": [{"path": str(path), **recorded(path, listed=not sidecar_path(path).is_file())} for path in inputs],
-        "commit": commit(),
-        "command": _command(),
-        "job": os.environ.get("SLURM_JOB_ID"),
-        "about": dict(about or {}),
-    }
-    if others := [Path(path) for path in beside if Path(path) != artifact]:
-        record["beside"] = {os.path.relpath(path, artifact.parent): sha256(path) for path in others}
-    if artifact.is_absolute() or ".." in artifact.parts:
-        record["folder"] = os.getcwd()  # what other paths in here are relative to cannot be told from the artifact's place
-    sidecar = sidecar_path(artifact)
-    write_json(sidecar, record)
+    (sidecar,) = write_sidecars([artifact], step, inputs, params, seed, about, beside)
     return sidecar
+
+
+def write_sidecars(
+    artifacts: Sequence[Path | str],
+    step: str,
+    inputs: Sequence[Path | str],
+    params: Any = None,
+    seed: int | None = None,
+    about: Mapping[str, Any] | None = None,
+    beside: Sequence[Path | str] = (),
+) -> list[Path]:
+    """The same for several artifacts of a step, whose inputs are hashed once."""
+    used = [{"path": str(path), **recorded(path, listed=not sidecar_path(path).is_file())} for path in inputs]
+    sidecars = []
+    for artifact in map(Path, artifacts):
+        record = {
+            "artifact": str(artifact),
+            **recorded(artifact),
+            "step": step,
+            "params": params,
+            "seed": seed,
+            "inputs": used,
+            "commit": commit(),
+            "command": _command(),
+            "job": os.environ.get("SLURM_JOB_ID"),
+            "about": dict(about or {}),
+        }
+        if others := [Path(path) for path in beside if Path(path) != artifact]:
+            record["beside"] = {os.path.relpath(path, artifact.parent): sha256(path) for path in others}
+        if artifact.is_absolute() or ".." in artifact.parts:
+            record["folder"] = os.getcwd()  # what other paths in here are relative to cannot be told from the artifact's place
+        sidecars.append(sidecar_path(artifact))
+        write_json(sidecars[-1], record)
+    return sidecars
 
 
 def recorded(path: Path | str, listed: bool = True) -> dict[str, Any]:
@@ -281,9 +328,13 @@ def commit() -> str | None:
 
 def require_space(folder: Path | str, needed_bytes: int) -> None:
     """Raise UserError when the disk that holds `folder` has less than `needed_bytes` free."""
+    if (free := free_bytes(folder)) < needed_bytes:
+        raise UserError(f"{folder}: {free / 1e9:.2f} GB free on this disk, about {needed_bytes / 1e9:.2f} GB are needed")
+
+
+def free_bytes(folder: Path | str) -> int:
+    """What is free on the disk that holds `folder`, or will."""
     existing = Path(folder).absolute()
     while not existing.exists():
         existing = existing.parent
-    free = shutil.disk_usage(existing).free
-    if free < needed_bytes:
-        raise UserError(f"{folder}: {free / 1e9:.2f} GB free on this disk, about {needed_bytes / 1e9:.2f} GB are needed")
+    return shutil.disk_usage(existing).free

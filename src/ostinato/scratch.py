@@ -30,16 +30,16 @@ LONGEST_REST = 86400.0
 
 
 @contextlib.contextmanager
-def atomic(path: Path | str) -> Iterator[Path]:
+def atomic(path: Path | str, lasting: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `path`; move it there when the block ends well, remove it when it does not.
 
     What is moved is on the disk by then: after a power cut a file is the old or the new, a folder the old, the new or none, and all are whole. What is made
-    within a scratch folder waits for that one's end.
+    within a scratch folder waits for that one's end. Not so where it need not be `lasting`.
     The suffix is kept, because soundfile and numpy choose the format by it. Works for files and for folders.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch, last = _beside(path), not _is_scratch(path.parent)
+    scratch, last = _beside(path), lasting and not _is_scratch(path.parent)
     try:
         temporary = scratch / path.name
         yield temporary

@@ -149,6 +149,14 @@ def test_jobs_of_a_group_add_up_and_threads_are_those_of_the_rules(site):
     assert one(findings, "big asks 8 CPUs, 1000 MB", "12 x codes", "asks 12 CPUs, 12000 MB", "lower max-threads (of all rules), group-components.encode")
     write("rules/profile.yaml", PROFILE | {"max-threads": 4, "group-components": {"encode": 2}})
     assert doctor("--no-jobs", "--configfile", "mine.yaml") == (0, [])
+    one_after_another = {"resources": {"in_turn": 1}, "set-resources": {"codes": {"runtime": 180, "in_turn": 1}}}
+    write("rules/profile.yaml", PROFILE | {"max-threads": 4} | one_after_another)
+    _, findings = doctor("--no-jobs", "--configfile", "mine.yaml")
+    assert len(findings) == 1 and one(findings, "12 x codes", "asks 37 h", "lower group-components.encode or set-resources.codes.runtime")
+    write("mine.yaml", {"corpus": {"shards": 1500}, "train": {"launch": LAUNCH}})
+    write("rules/profile.yaml", PROFILE | {"groups": {"codes": "codes"}, "group-components": {"codes": 2}})
+    _, findings = doctor("--no-jobs", "--configfile", "mine.yaml")
+    assert one(findings, "WARN rules, submissions 1500 shards are 750 jobs (codes 750)", "raise group-components.codes in rules/profile.yaml")
 
 
 def test_partitions_and_nodes_that_are_down(site):

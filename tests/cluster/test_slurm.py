@@ -147,7 +147,7 @@ def spoilt_model(codes: Path, folder: Path) -> Path:
 def test_a_job_that_fails_ends_with_what_the_node_said(slurm, codes, tmp_path):
     """A loss that is no number, a corrupt file, a process killed as for want of memory, a partition that is none."""
     (tmp_path / "broken/codec").mkdir(parents=True)
-    for name in ("codec/compression_state_dict.bin", "shard-00.jsonl"):
+    for name in ("codec/compression_state_dict.bin", "shard-00.jsonl", "segments.npz", "contents.json"):
         (tmp_path / "broken" / name).write_bytes((codes / name).read_bytes())
     (tmp_path / "broken/shard-00.npy").write_bytes((codes / "shard-00.npy").read_bytes()[:-5000])
     cut = subprocess.run(command(tmp_path / "broken", tmp_path / "cut", launch=ON_SLURM | {"partition": "cpu", "gpus": 0}), capture_output=True, text=True)

@@ -13,7 +13,7 @@ from music import PARAMS, RATE, play
 from ostinato.cli import main
 from ostinato.codec.audiocraft_compat import import_audiocraft
 from ostinato.codec.codec import load_codec
-from ostinato.files import UserError, read_jsonl, sha256, write_json
+from ostinato.files import UserError, read_jsonl, sha256, write_jsonl
 from ostinato.harmony.prompts.prompt import parse
 from ostinato.judge.adherence import align, chord_metrics
 from ostinato.listen.hear import hear
@@ -170,12 +170,11 @@ def test_too_little_music_for_the_codebooks_is_said(fitted, tmp_path, capsys):
 
 
 def test_segments_are_encoded_once_into_mapped_arrays(fitted, tmp_path):
+    bars = [[0.0, 2.5, ["C:maj"]], [2.5, 5.0, ["G:maj"]]]
     for name, seed in (("a-000", 1), ("a-001", 2)):
         soundfile.write(tmp_path / f"{name}.flac", soxr.resample(play("piano C G", 5.0, seed), RATE, 16000), 16000)
-        write_json(
-            tmp_path / f"{name}.json",
-            {"name": name, "split": "train", "song": "a", "instrument": "piano", "description": "piano C G", "bars": [[0.0, 2.5, ["C:maj"]], [2.5, 5.0, ["G:maj"]]]},
-        )
+    about = {"split": "train", "song": "a", "instrument": "piano", "description": "piano C G", "bars": bars}
+    write_jsonl(tmp_path / "segments.jsonl", [about | {"name": name, "path": f"{name}.flac"} for name in ("a-000", "a-001")])
     out = tmp_path / "codes/shard-00.npy"
     assert main(["codes", "--codec", str(fitted / "codec"), "--segments", str(tmp_path), "--out", str(out)]) == 0
     codes, rows = np.load(out, mmap_mode="r"), read_jsonl(out.with_suffix(".jsonl"))

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from ostinato.files import read_json
-from tones import CORPUS, RATE, check, tone
+from ostinato.files import read_json, read_table, write_jsonl, write_set_aside
+from tones import CORPUS, RATE, tone
+from tracks import check
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def folder(tmp_path) -> Path:
 
 
 def test_bad_files_are_set_aside_with_reasons_and_the_rest_goes_through(folder, tmp_path):
-    status, songs, aside = check(folder, tmp_path / "out")
+    status, songs, aside = check(folder, tmp_path / "out", CORPUS)
     assert status == 0
     assert {Path(song["path"]).name for song in songs} == {"good.wav", "stereo take.FLAC", "good.ogg", "good.mp3"}
     assert aside == {
@@ -58,7 +59,7 @@ def test_side_files_are_read_and_broken_ones_named(folder, tmp_path):
     (folder / "good.yaml").write_text("instrument: harp\n")  # for good.wav, good.ogg and good.mp3
     (folder / "good.lab").write_text("0 3 C:maj\n3 8 Q:maj\n")
     (folder / "live/stereo take.lab").write_text("0 4 C:maj\n4 8 F\n")
-    _, songs, aside = check(folder, tmp_path / "out")
+    _, songs, aside = check(folder, tmp_path / "out", CORPUS)
     by_name = {Path(song["path"]).name: song for song in songs}
     assert by_name["good.wav"]["tags"] == {"instrument": "harp"} and by_name["good.wav"]["lab"] is None
     assert by_name["stereo take.FLAC"]["lab"].endswith("stereo take.lab") and aside["good.lab"] == "side_file"
@@ -66,7 +67,7 @@ def test_side_files_are_read_and_broken_ones_named(folder, tmp_path):
 
 def test_of_copies_the_one_that_is_described_is_kept(folder, tmp_path):
     (folder / "live/copy.yaml").write_text("instrument: harp\n")
-    _, songs, aside = check(folder, tmp_path / "out")
+    _, songs, aside = check(folder, tmp_path / "out", CORPUS)
     assert "copy.wav" in {Path(song["path"]).name for song in songs} and aside["good.wav"] == "duplicate" and "copy.wav" not in aside
 
 
@@ -75,15 +76,15 @@ def test_adding_renaming_and_moving_songs_moves_no_other(tmp_path):
     folder.mkdir()
     for seed in range(20):
         soundfile.write(folder / f"{seed}.wav", tone(5.5, seed), RATE)
-    _, before, _ = check(folder, tmp_path / "out")
-    stamps = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out/shards").glob("*.jsonl")}
+    _, before, _ = check(folder, tmp_path / "out", CORPUS)
+    tables = {path.name: path.read_text() for path in (tmp_path / "out/shards").glob("*.jsonl")}
     soundfile.write(folder / "new.wav", tone(5.5, 99), RATE)
-    _, after, _ = check(folder, tmp_path / "out")
-    touched = [path.name for path in (tmp_path / "out/shards").glob("*.jsonl") if path.stat().st_mtime_ns != stamps[path.name]]
+    _, after, _ = check(folder, tmp_path / "out", CORPUS)
+    touched = [path.name for path in (tmp_path / "out/shards").glob("*.jsonl") if path.read_text() != tables[path.name]]
     assert len(touched) == 1 and len(after) == 21 and all(song in after for song in before)
     assert {song["split"] for song in after} == {"train", "valid", "test"}
     (folder / "new.wav").rename(folder / "renamed.wav")
-    _, renamed, _ = check(folder, tmp_path / "other")
+    _, renamed, _ = check(folder, tmp_path / "other", CORPUS)
     assert {song["id"]: song["split"] for song in renamed} == {song["id"]: song["split"] for song in after}
 
 
@@ -103,10 +104,21 @@ def test_an_empty_split_names_the_key_that_mends_it(tmp_path, caplog):
 def test_folders_that_cannot_be_used_are_one_line(tmp_path, capsys):
     (tmp_path / "none").mkdir()
     soundfile.write(tmp_path / "none/short.wav", tone(1), RATE)
-    assert check(tmp_path / "none", tmp_path / "out")[0] == 2
-    assert "none of 1 recordings can be used" in capsys.readouterr().err
-    assert check(tmp_path / "missing", tmp_path / "out")[0] == 2
+    assert check(tmp_path / "none", tmp_path / "out", CORPUS)[0] == 2
+    assert "no recording can be used; the reasons are in" in capsys.readouterr().err
+    assert check(tmp_path / "missing", tmp_path / "out", CORPUS)[0] == 2
     assert "no such folder" in capsys.readouterr().err
+
+
+def test_tables_of_more_shards_than_there_can_be_open_files_are_one_sorted_table(tmp_path):
+    shards = [tmp_path / f"shard-{number:02d}.jsonl" for number in range(250)]
+    for number, table in enumerate(shards):
+        write_jsonl(table, [{"id": f"{number:016x}", "path": f"{number}.wav", "duration": 60.0, "split": "train", "tags": {}}])
+        write_set_aside(table.with_suffix(".tsv"), [(f"{path:04d}.wav", "silent", "") for path in range(number, 1000, 250)], tell=False)
+    options = ["--params", CORPUS.model_dump_json(), "--duplicates", str(tmp_path / "duplicates.jsonl"), "--set-aside", str(tmp_path / "aside.tsv"), "--songs", *map(str, shards)]
+    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (150, 150)); from ostinato.cli import main; sys.exit(main(sys.argv[1:]))"
+    subprocess.run([sys.executable, "-c", limited, "songs", *options], check=True)
+    assert [row["path"] for row in read_table(tmp_path / "aside.tsv", {"path"})] == [f"{path:04d}.wav" for path in range(1000)]
 
 
 def etudes(out: Path, songs: int) -> None:

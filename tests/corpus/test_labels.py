@@ -24,6 +24,7 @@ from ostinato.listen import jamsfile
 from ostinato.listen import songs as stage
 from ostinato.listen.chords import VOCABULARIES, recognise
 from ostinato.listen.evidence import Evidence, columns
+from tracks import check
 
 SONG_SECONDS = 24.0
 #: Written, the chord it becomes, and with all its notes.
@@ -258,7 +259,7 @@ def heard(tmp_path_factory):
     corpus = PARAMS.corpus.model_copy(update={"shards": 1})
     segments = PARAMS.segments.model_copy(update={"min_seconds": 2.0})
     songs = ["--songs", str(folder / "out/shards/shard-00.jsonl")]
-    assert main(["check", "--params", corpus.model_dump_json(), "--folder", str(folder / "music"), "--out", str(folder / "out")]) == 0
+    assert check(folder / "music", folder / "out", corpus)[0] == 0
     assert main(["listen", "--params", PARAMS.listen.model_dump_json(), *songs, "--out", str(folder / "jams")]) == 0
     assert main(["segments", "--params", segments.model_dump_json(), *songs, "--listened", str(folder / "jams"), "--out", str(folder / "pieces")]) == 0
     rows = {row["path"].rpartition("/")[2].partition(".")[0]: row for row in read_jsonl(songs[1])}

@@ -23,7 +23,8 @@ from ostinato.cli import main
 from ostinato.corpus.levels import Levels
 from ostinato.corpus.recordings import RecordingError, decode, read, stream
 from ostinato.pool import resilient_map
-from tones import CORPUS, RATE, check, tone
+from tones import CORPUS, RATE, tone
+from tracks import check
 
 SECONDS = 8.0
 #: File name -> codec and container by FFmpeg's names.
@@ -79,7 +80,7 @@ def test_every_format_is_taken_with_its_true_length(tmp_path):
     (tmp_path / "in").mkdir()
     for number, (name, (codec, container)) in enumerate(FORMATS.items()):
         write(tmp_path / "in" / name, codec, container, tone(SECONDS, number, 2))
-    _, songs, aside = check(tmp_path / "in", tmp_path / "out")
+    _, songs, aside = check(tmp_path / "in", tmp_path / "out", CORPUS)
     assert {Path(song["path"]).name for song in songs} == set(FORMATS) and not aside
     assert {round(song["duration"], 1) for song in songs} <= {8.0, 8.1}
 
@@ -173,7 +174,7 @@ def test_levels_are_mended_and_said(tmp_path):
     soundfile.write(tmp_path / "in/four.wav", plain * [[1, -1, 0.5, -0.5]], RATE)
     soundfile.write(tmp_path / "in/wide.wav", np.hstack([plain, tone(SECONDS, 7) * 0]), RATE)
     soundfile.write(tmp_path / "in/constant.wav", np.full((8 * RATE, 1), 0.3), RATE)
-    _, songs, aside = check(tmp_path / "in", tmp_path / "out")
+    _, songs, aside = check(tmp_path / "in", tmp_path / "out", CORPUS)
     assert aside == {"loud.wav": "used_scaled", "offset.wav": "used_offset", "opposite.wav": "used_out_of_phase", "four.wav": "used_out_of_phase", "constant.wav": "silent"}
     for song in songs:
         samples, _ = read(song["path"], levels=Levels.of(song))
@@ -194,7 +195,7 @@ def test_a_folder_is_searched_to_its_last_corner(tmp_path):
     (music / "cover.jpg").write_bytes(np.random.default_rng(0).bytes(100_000))
     (music / "notes.txt").write_text("C G A:min F")
     (music / "list.m4a").write_text("#EXTM3U\n#EXTINF:10,\na.wav\n")
-    _, songs, aside = check(music, tmp_path / "out")
+    _, songs, aside = check(music, tmp_path / "out", CORPUS)
     assert sorted(os.fsencode(Path(song["path"]).name) for song in songs) == [b"a.wav", b"b.wav", b"e \xff.wav"]
     assert aside == {
         "c.wav": "hidden",
@@ -279,7 +280,7 @@ def test_a_file_at_which_its_process_dies_or_hangs_ends_itself_alone():
 def test_a_full_disk_is_no_songs_fault(tmp_path, monkeypatch, capsys):
     (tmp_path / "in").mkdir()
     soundfile.write(tmp_path / "in/a.wav", tone(SECONDS), RATE)
-    check(tmp_path / "in", tmp_path / "out")
+    check(tmp_path / "in", tmp_path / "out", CORPUS)
     songs = next(path for path in tmp_path.glob("out/shards/*.jsonl") if path.stat().st_size)
 
     def full(*_) -> None:

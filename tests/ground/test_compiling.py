@@ -34,8 +34,14 @@ def test_first_calls_of_several_processes_do_not_overlap(tmp_path, monkeypatch):
     assert [process.exitcode for process in processes] == [0, 0, 0, 0]
 
 
+def test_a_first_call_within_another_does_not_wait_for_itself(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(compiling, "COMPILED", ())
+    assert compiled_alone(lambda: compiled_alone(lambda: "inner")())() == "inner"
+
+
 def test_modules_that_compile_when_imported_are_imported_with_the_first_call():
-    """All at once under the lock, not each when a song first needs it."""
+    """All at once under the lock, not each when a song first needs it; but librosa.beat, whose one caller waits for the lock by itself."""
     root = Path(librosa.__file__).parent
     modules = {
         ".".join(("librosa", *path.relative_to(root).with_suffix("").parts))
@@ -44,7 +50,7 @@ def test_modules_that_compile_when_imported_are_imported_with_the_first_call():
     }
     call = "import sys; from ostinato.compiling import compiled_alone; compiled_alone(int)(); print(*sys.modules)"
     imported = subprocess.run([sys.executable, "-c", call], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
-    assert modules and modules <= set(imported)
+    assert modules - {"librosa.beat"} and modules - {"librosa.beat"} <= set(imported)
 
 
 def test_a_cache_that_cannot_be_written_is_left_alone(tmp_path, monkeypatch):

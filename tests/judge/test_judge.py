@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from ostinato.cli import main
-from ostinato.files import UserError, read_json, write_json
+from ostinato.files import UserError, read_json, write_json, write_jsonl
 from ostinato.harmony.chords import Chord
 from ostinato.harmony.prompts.prompt import parse
 from ostinato.judge.adherence import align, cadence, chord_metrics, last_chord, order_edit_distance, seen_prompts, triads_in_order
@@ -184,11 +184,11 @@ def demos(tmp_path, monkeypatch):
             soundfile.write(path, np.full(4 * RATE, level, np.float32), RATE, subtype="FLOAT")
             about = {"demo": name, "prompt": prompts[name][0], "heldout": prompts[name][1], "which": which}
             write_json(f"{path}.made.json", {"seed": 1, "about": about})
-    segment = tmp_path / "segment.json"
-    write_json(segment, {"chords": [[0, 2, "G:maj"], [2, 4, "A:maj"], [4, 6, "E:7"]]})
+    segment = str(tmp_path / "segment.wav")
+    write_jsonl(tmp_path / "segments.jsonl", [{"path": "segment.wav", "chords": [[0, 2, "G:maj"], [2, 4, "A:maj"], [4, 6, "E:7"]]}])
     manifest = tmp_path / "manifests" / "train" / "data.jsonl.gz"
     manifest.parent.mkdir(parents=True)
-    manifest.write_bytes(gzip.compress(json.dumps({"path": str(segment.with_suffix(".wav"))}).encode()))
+    manifest.write_bytes(gzip.compress(json.dumps({"path": segment}).encode()))
 
     def hear(samples, rate, params, want_form, ear):
         found = truth[round(float(samples[0]), 2)]

@@ -12,17 +12,15 @@ import pytest
 
 from odd_midi import HANDED, OFF, ON, event, riff, song, tune
 from ostinato.commands import melody as melody_command
-from ostinato.commands import pieces as pieces_command
 from ostinato.commands import scores_to_midi as scores_to_midi_command
-from ostinato.files import UserError, read_jsonl, read_table, sha256
+from ostinato.files import UserError, read_table, sha256
 from ostinato.midi import melodies, reading, scores
 from ostinato.midi.duplicates import highest
 from ostinato.midi.metadata import same_composer
 from ostinato.midi.notes import DRUMS, Piece, read_midi, write_midi
 from ostinato.midi.vocabulary import Said, wordless
 from ostinato.params.midi import Words
-
-PARAMS = {"folder": None, "per_collection": 2, "min_notes": 16, "split": {"valid": 0.3, "test": 0.3}, "shards": 2}
+from tracks import PIECES, TOKENS, pieces_of
 
 
 def music(seed: int, notes: int = 60) -> Piece:
@@ -50,11 +48,9 @@ def performed(piece: Piece, seed: int) -> Piece:
 
 
 def table(folder, out, words=None, **changed):
-    """What the stage makes of a folder: pieces by id, reasons by path below the folder."""
-    parser, more = argparse.ArgumentParser(), ["--words", json.dumps(words)] if words else []
-    pieces_command.arguments(parser)
-    pieces_command.run(parser.parse_args(["--params", json.dumps(PARAMS | changed), "--folder", str(folder), "--out", str(out), "--jobs", "1", *more]))
-    return {row["id"]: row for row in read_jsonl(out / "pieces.jsonl")}, reasons(folder, out)
+    """What the stages make of a folder: pieces by id, reasons by path below the folder."""
+    rows = pieces_of(folder, out, TOKENS.model_copy(update=words or {}), PIECES | changed)
+    return {row["id"]: row for row in rows}, reasons(folder, out)
 
 
 def reasons(folder, out):
@@ -149,7 +145,7 @@ def test_what_no_word_can_say_is_set_aside(tmp_path):
     assert detail == "none of its 40 notes has a word: pitches 110 to 125, where 21 to 109 have words"
     (folder / "drums.mid").write_bytes(song(tune(channel=9, low=36, high=60)))
     assert set(table(folder, tmp_path, split=all_train)[0]) == {"half", "fine", "drums"}  # the training set has drums, and so words for them
-    assert set(table(folder, tmp_path, {"pitches": [0, 109], "programs": False}, split=all_train)[0]) == {"half", "fine", "low"}
+    assert set(table(folder, tmp_path, {"pitches": (0, 109), "programs": False}, split=all_train)[0]) == {"half", "fine", "low"}
 
 
 def test_words_that_only_pieces_without_words_would_bring():
@@ -216,7 +212,7 @@ def test_nothing_of_a_composition_stands_on_two_sides(tmp_path):
     rows, aside = table(folder, tmp_path)
     assert not aside and len(rows) == 96
     families = [[rows[name] for name in (f"Bach/piece {seed}", f"Bach/piece {seed}_v2", f"elsewhere/{100 + seed}", f"elsewhere/{200 + seed}")] for seed in range(24)]
-    for key in ("composition", "split", "shard"):
+    for key in ("composition", "split"):
         assert all(len({row[key] for row in family}) == 1 for family in families)
     assert len({family[0]["composition"] for family in families}) == 24
     assert {row["split"] for row in rows.values()} == {"train", "valid", "test"} and {row["shard"] for row in rows.values()} == {"midi-00", "midi-01"}
@@ -320,7 +316,7 @@ def test_scores_of_the_wheel_are_the_same_bytes_twice_and_become_pieces(tmp_path
     parser = argparse.ArgumentParser()
     scores_to_midi_command.arguments(parser)
     for out, jobs in (("one", "1"), ("two", "2")):
-        scores_to_midi_command.run(parser.parse_args(["--params", json.dumps(PARAMS), "--out", str(tmp_path / out), "--jobs", jobs]))
+        scores_to_midi_command.run(parser.parse_args(["--params", json.dumps(PIECES), "--out", str(tmp_path / out), "--jobs", jobs]))
     files = {path.relative_to(tmp_path / "one"): path.read_bytes() for path in (tmp_path / "one").rglob("*") if path.is_file()}
     assert files == {path.relative_to(tmp_path / "two"): path.read_bytes() for path in (tmp_path / "two").rglob("*") if path.is_file()}
     rows, aside = table(tmp_path / "one", tmp_path)

@@ -1,21 +1,22 @@
 """Words of music: what survives them, what stands in front, how they are varied, and that the loader shows what it should."""
 
-import json
-from argparse import Namespace
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from odd_midi import HANDED, event, song, tune
-from ostinato.commands import tokens as tokens_command
-from ostinato.files import UserError, read_jsonl, write_jsonl
+from ostinato.files import UserError, read_jsonl, read_table
 from ostinato.midi.augmentation import Augment
+from ostinato.midi.encoding import every_word, gathered, translated, translation
 from ostinato.midi.notes import DRUMS, Piece, write_midi
 from ostinato.midi.tokens import TIME, Tokenizer
 from ostinato.params import load
 from ostinato.params.midi import Augmentation, Tokens
 from ostinato.train.tasks.words import PiecesDataset
 from project import ROOT
+from tracks import check_midi, words_of
 
 OURS = load(ROOT / "params.yaml").midi.tokens
 SEED = load(ROOT / "params.yaml", ROOT / "workflow/presets/music-lm.yaml").midi.tokens
@@ -109,73 +110,78 @@ def test_variations():
 
 
 @pytest.fixture(scope="module")
-def shards(tmp_path_factory):
+def made(tmp_path_factory):
+    """Eight pieces by two composers as words, in two shards, as training finds them."""
     folder = tmp_path_factory.mktemp("tokens")
-    rows = []
     for number in range(8):
-        piece = played(np.random.default_rng(number), 150 if number else 20, (0, 40))
-        write_midi(folder / f"{number}.mid", piece)
-        rows.append(
-            {
-                "id": f"piece-{number}",
-                "path": str(folder / f"{number}.mid"),
-                "composer": "Bach" if number % 2 else "Satie",
-                "genre": None,
-                "composition": str(number),
-                "programs": [0, 40],
-                "notes": len(piece.notes),
-                "split": "valid" if number == 7 else "train",
-                "shard": f"midi-{number % 2:02d}",
-            }
-        )
-    write_jsonl(folder / "pieces.jsonl", rows)
-    tokens_command.run(Namespace(params=json.dumps(OURS.model_dump()), pieces=folder / "pieces.jsonl", shards=3, out=folder / "words"))
-    return folder / "words"
+        write_midi(folder / f"in/{number}.mid", played(np.random.default_rng(number), 150 if number else 20, (0, 40)))
+
+    def about(path):
+        number = int(path.stem)
+        return {"composer": "Bach" if number % 2 else "Satie", "composition": path.stem, "split": "valid" if number == 7 else "train"}
+
+    words_of(folder / "in", folder, OURS, about)
+    return folder
 
 
-def test_shards_hold_every_piece(shards):
-    arrays = [np.load(path, mmap_mode="r") for path in sorted(shards.glob("*.npy"))]
-    rows = [read_jsonl(path) for path in sorted(shards.glob("*.jsonl"))]
-    assert [len(array) for array in arrays] == [sum(row["length"] for row in part) for part in rows] and len(arrays[2]) == 0
-    words = Tokenizer.load(shards / "tokenizer.json")
-    first = words.decode(np.asarray(arrays[0][: rows[0][0]["length"]]))
-    assert len(first.notes) == rows[0][0]["notes"] and words.composers == ["Bach", "Satie"]
+def found(folder):
+    return Tokenizer.load(folder / "tokens/tokenizer.json"), gathered(folder / "tokens", folder / "shards")
 
 
-def test_pieces_without_words_and_files_that_are_gone_are_said_and_the_others_encoded(tmp_path, caplog):
-    files = HANDED | {"high.mid": song(tune(low=110, high=127) + event(0xB0, 64, 127)), "good.mid": song(tune()), "gone.mid": None}
+def test_shards_hold_every_piece_and_a_model_reads_them_in_its_own_words(made):
+    tokenizer, words = found(made)
+    assert len(words.rows) == 8 and sum(row["length"] for row in words.rows) == sum(map(len, words.arrays.arrays.values()))
+    assert tokenizer.composers == ["Bach", "Satie"] and len(words.translation) > len(tokenizer.words)
+    for row in words.rows:
+        ids = translated(words.arrays.of(row), words.translation)
+        assert np.array_equal(ids, tokenizer.encode_file(row["path"])) and len(tokenizer.decode(ids).notes) == row["notes"]
+
+
+def test_what_a_model_has_no_word_for_is_played_by_the_nearest_or_left_out():
+    piece = Piece.of([(0, 1, 60, 80, 41), (0.5, 1, 38, 90, DRUMS), (1, 2, 64, 80, 0), (2, 3, 40, 70, DRUMS), (2, 3, 65, 70, 73)])
+    whole = every_word(OURS)
+    for programs in ([0, 40], [0, 40, DRUMS], [DRUMS, *range(128)]):
+        model = Tokenizer.fit(OURS, programs, [], [])
+        ids = translated(whole.encode(piece).astype(np.uint16), translation(whole.words, model))
+        there, expected = model.decode(ids), model.quantised(piece)
+        assert sorted(there.notes.tolist()) == sorted(expected.notes.tolist()) and there.programs == expected.programs
+
+
+def test_words_that_changed_since_they_were_gathered_are_refused(made, tmp_path):
+    folder = shutil.copytree(made, tmp_path / "copy")
+    with (folder / "shards/midi-01.jsonl").open("a") as stream:
+        stream.write("{}\n")
+    with pytest.raises(UserError, match="midi-01.jsonl: is not what it was when the words were gathered"):
+        found(folder)
+
+
+def test_files_without_words_are_set_aside_and_the_others_are_read(tmp_path):
+    files = HANDED | {"high.mid": song(tune(low=110, high=127) + event(0xB0, 64, 127)), "good.mid": song(tune())}
+    (tmp_path / "in").mkdir()
     for name, data in files.items():
-        if data:
-            (tmp_path / name).write_bytes(data)
-    rows = [
-        {"id": name, "path": str(tmp_path / name), "composer": None, "genre": None, "composition": name, "programs": [0], "notes": 40, "split": "train", "shard": "midi-00"}
-        for name in files
-    ]
-    write_jsonl(tmp_path / "pieces.jsonl", rows)
-    tokens_command.run(Namespace(params=json.dumps(OURS.model_dump()), pieces=tmp_path / "pieces.jsonl", shards=1, out=tmp_path / "words"))
-    lengths = {row["id"]: row["length"] for row in read_jsonl(tmp_path / "words/midi-00.jsonl")}
-    assert lengths.pop("good.mid") == len(np.load(tmp_path / "words/midi-00.npy")) > 100 and set(lengths.values()) == {0}
-    said = [record.message for record in caplog.records if "set aside" in record.message]
-    assert len(said) == 5 and all(any(f"{tmp_path / name}: " in line for line in said) for name in lengths)
-    words = Tokenizer.load(tmp_path / "words/tokenizer.json")
-    assert len(PiecesDataset([tmp_path / "words/midi-00.npy"], words, "train", STILL).rows) == 1
+        (tmp_path / "in" / name).write_bytes(data)
+    tables = check_midi(tmp_path / "in", tmp_path, OURS)
+    rows = [row for table in tables for row in read_jsonl(table)]
+    aside = {Path(row["path"]).name: row["reason"] for table in tables for row in read_table(table.with_suffix(".tsv"), {"path", "reason"})}
+    usable = {"good.mid", "beatb1.mid"}  # drums, for which a training set may have words or not
+    assert {Path(row["path"]).name for row in rows} == usable and aside.keys() == files.keys() - usable
 
 
 def test_beats_with_programs_are_played_by_programs_that_have_words(tmp_path):
     (tmp_path / "a.mid").write_bytes(song(event(0xC0, 41) + tune(notes=8), tune(1, 8, channel=9, low=36, high=50)))
     params = SEED.model_copy(update={"programs": True, "chords": False})
-    assert words_of(params, [40], tmp_path / "a.mid") == {"Program_40"}
-    assert words_of(params, [40, DRUMS], tmp_path / "a.mid") == {"Program_40", "Program_-1"}
+    assert programs_of(params, [40], tmp_path / "a.mid") == {"Program_40"}
+    assert programs_of(params, [40, DRUMS], tmp_path / "a.mid") == {"Program_40", "Program_-1"}
 
 
-def words_of(params: Tokens, programs: list[int], path) -> set[str]:
+def programs_of(params: Tokens, programs: list[int], path) -> set[str]:
     words = Tokenizer.fit(params, programs, [], [])
     return {words.words[i] for i in words.encode_file(path) if words.kinds[i] == "Program"}
 
 
-def test_windows_begin_between_onsets_and_depend_on_the_draw_alone(shards):
-    words = Tokenizer.load(shards / "tokenizer.json")
-    data = PiecesDataset(sorted(shards.glob("*.npy")), words, "train", load(ROOT / "params.yaml").midi.augmentation)
+def test_windows_begin_between_onsets_and_depend_on_the_draw_alone(made):
+    words, pieces = found(made)
+    data = PiecesDataset(pieces, words, "train", load(ROOT / "params.yaml").midi.augmentation)
     one, same, other = (data.batch(np.random.default_rng(seed), 32, 128, 0.2) for seed in (1, 1, 2))
     assert np.array_equal(one.ids, same.ids) and not np.array_equal(one.ids, other.ids)
     assert one.ids.shape == one.counts.shape == (32, 129)
@@ -189,10 +195,9 @@ def test_windows_begin_between_onsets_and_depend_on_the_draw_alone(shards):
     assert said == {"Composer_Bach", "Composer_Satie", "Composer_?"} and (one.ids == words.end).any()
 
 
-def test_a_composers_pieces_alone_and_validation_as_it_is(shards):
-    words = Tokenizer.load(shards / "tokenizer.json")
-    arrays = sorted(shards.glob("*.npy"))
-    assert {row["composer"] for _, row in PiecesDataset(arrays, words, "train", STILL, "satie").rows} == {"Satie"}
-    assert PiecesDataset(arrays, words, "valid", load(ROOT / "params.yaml").midi.augmentation).augment is None
+def test_a_composers_pieces_alone_and_validation_as_it_is(made):
+    words, pieces = found(made)
+    assert {row["composer"] for row in PiecesDataset(pieces, words, "train", STILL, "satie").rows} == {"Satie"}
+    assert PiecesDataset(pieces, words, "valid", load(ROOT / "params.yaml").midi.augmentation).augment is None
     with pytest.raises(UserError, match="no piece of split 'train' by Liszt"):
-        PiecesDataset(arrays, words, "train", STILL, "Liszt")
+        PiecesDataset(pieces, words, "train", STILL, "Liszt")

@@ -18,10 +18,11 @@ SNAKEMAKE = "to make it anew: snakemake {} --force --profile cluster/local"
 JAMS = "results/listen/shard-00/b.jams"
 
 
-def test_a_lost_model_is_made_by_the_rule_of_its_weights():
+def test_what_is_lost_is_made_by_the_rule_of_what_it_belongs_to():
     for name in ("results/models/tuned", "results/models/tuned/compression_state_dict.bin", "results/models/tuned/summary.json"):
         assert remake.target(name, "best") == "results/models/tuned/state_dict.bin"
     assert remake.target("results/midi/models/Bach", "midi-train") == "results/midi/models/Bach/state_dict.bin"
+    assert remake.target("results/codes/contents.json", "gather") == "results/codes/segments.npz"  # which names it
 
 
 @pytest.fixture

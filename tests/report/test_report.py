@@ -11,7 +11,7 @@ import pytest
 from browser import CHROMIUM, luminance, seen_in_a_browser
 from fake_results import EVIL, HELDOUT, PROMPTS, build, report
 from ostinato.cli import main
-from ostinato.files import UserError, write_json, write_set_aside, write_sidecar, write_text
+from ostinato.files import UserError, read_json, write_json, write_set_aside, write_sidecar, write_table, write_text
 from ostinato.harmony.chords import COMMON
 from ostinato.provenance import lineage
 from ostinato.report import figures, players
@@ -63,6 +63,38 @@ def test_any_name_is_shown_and_files_that_were_used_are_not_among_those_that_wer
     text = page()
     assert text.count(html.escape(r"caf\udce9\n<b>.wav")) > 1 and "1 file of the corpus was not used" in text
     assert text.index("was not used") < text.index("What was odd about files that were used") < text.index("loud.wav")
+
+
+def test_of_very_many_rows_the_first_are_listed_and_all_are_counted(results):
+    aside = [(f"{number:05d}.wav", "silent" if number % 2 else "used_scaled", "") for number in range(50_000)]
+    write_set_aside(Path("results/corpus/set_aside.tsv"), aside, tell=False)
+    folders = [Path(f"segments/shard-{shard:02d}") for shard in range(3)]
+    for folder in folders:
+        rows = [("id", f"{folder.name}-{number}.wav", 0, 6, f"chords are doubtful: confidence 0.{number}" if number % 2 else "beside the segments") for number in range(10_000)]
+        write_table(folder / "left_out.tsv", ("id", "path", "start", "end", "reason"), rows)
+    assert report("--segments", *map(str, folders)) == 0
+    text = Path("results/report/index.html").read_text()
+    assert "25000 files of the corpus were not used" in text and text.count("The first 200 of 25000; all are in <code>results/corpus/set_aside.tsv</code>") == 2
+    assert "3000.0 minutes became no segment" in text and "chords are doubtful <b>1500.0 min</b>, 15000&times;" in text and "The first 200 of 15000; all are in" in text
+    assert len(text) < 2_000_000
+    made_from = [given["path"] for given in read_json("results/report/index.html.made.json")["inputs"]]
+    assert str(folders[0] / "left_out.tsv") in made_from and str(folders[0]) not in made_from  # a folder of segments is a dataset's sound
+
+
+def test_of_very_many_inputs_some_are_looked_at_and_it_is_said(results):
+    for number in range(500):
+        write_text(f"corpus/{number}.flac", f"song {number}")
+        write_text(f"segments/{number}.flac", f"segment {number}")
+    write_sidecar("segments", "segments", [f"corpus/{number}.flac" for number in range(500)])
+    write_sidecar("results/codec", "codec", ["segments"])
+    text = page()
+    assert "and 61 more of a sample" in text and "from more than 64 files, 64 of them, spread evenly, were followed" in text and "changed since" not in text
+    for path in ("corpus/0.flac", "segments/0.flac"):  # the first are among them
+        write_text(path, "another")
+    text = page()
+    assert "corpus/0.flac: changed since" in text and "segments: changed since" in text
+    clip = str(next(Path("results/demos/after").glob("*.wav")))
+    assert len(list(lineage.reachable(lineage.walk(clip)))) > 500  # whoever asks for all gets all
 
 
 def test_the_same_inputs_give_the_same_page(results):

@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -12,8 +11,7 @@ import torch
 
 from forks import jobs_in_forks
 from ostinato.cli import main
-from ostinato.commands import tokens as tokens_command
-from ostinato.files import UserError, read_json, read_jsonl, write_jsonl
+from ostinato.files import UserError, read_json, read_jsonl
 from ostinato.lm.midi_model import build_midi, load_midi
 from ostinato.midi.notes import Piece, write_midi
 from ostinato.params import load
@@ -25,6 +23,7 @@ from ostinato.train.loop import train as loop_train
 from ostinato.train.optimizers import MuonInFloat32
 from ostinato.train.tasks.midigpt import MidiTask
 from project import ROOT
+from tracks import words_of
 
 MIDI = load(ROOT / "params.yaml").midi
 SMALL = MIDI.model.model_copy(update={"dim": 32, "layers": 2, "heads": 2, "context": 64})
@@ -36,26 +35,16 @@ LORA = {"rank": 4, "alpha": 8.0, "dropout": 0.0}
 @pytest.fixture(scope="module")
 def words(tmp_path_factory):
     """Scales up by one composer, down by another."""
-    folder, rows = tmp_path_factory.mktemp("music"), []
+    folder = tmp_path_factory.mktemp("music")
     for number in range(12):
         pitches = 50 + np.array([0, 2, 4, 5, 7, 9, 11, 12] * 6)[:: -1 if number % 2 else 1] + number
-        write_midi(folder / f"{number}.mid", Piece.of([(i / 4, i / 4 + 0.2, pitch, 80, 0) for i, pitch in enumerate(pitches)]))
-        rows.append(
-            {
-                "id": str(number),
-                "path": str(folder / f"{number}.mid"),
-                "composer": "Down" if number % 2 else "Up",
-                "genre": None,
-                "composition": str(number),
-                "programs": [0],
-                "notes": 48,
-                "split": "valid" if number > 9 else "train",
-                "shard": "midi-00",
-            }
-        )
-    write_jsonl(folder / "pieces.jsonl", rows)
-    tokens_command.run(Namespace(params=MIDI.tokens.model_dump_json(), pieces=folder / "pieces.jsonl", shards=1, out=folder / "words"))
-    return folder / "words"
+        write_midi(folder / f"in/{number}.mid", Piece.of([(i / 4, i / 4 + 0.2, pitch, 80, 0) for i, pitch in enumerate(pitches)]))
+
+    def about(path):
+        number = int(path.stem)
+        return {"composer": "Down" if number % 2 else "Up", "composition": path.stem, "split": "valid" if number > 9 else "train"}
+
+    return words_of(folder / "in", folder, MIDI.tokens, about)
 
 
 def train(words, out, *more, method=None, plans=({},), tasks=1, names=("pretrained",)):
@@ -80,6 +69,8 @@ def train(words, out, *more, method=None, plans=({},), tasks=1, names=("pretrain
                 launch,
                 "--tokens",
                 str(words),
+                "--shards",
+                str(words.parent / "shards"),
                 "--runs",
                 str(out / "runs"),
                 "--out",
@@ -128,7 +119,7 @@ def test_stopped_in_the_middle_it_ends_with_the_same_weights(words, tmp_path):
     plan, answers = Schedule.model_validate(PLAN | {"steps": 12}), iter([""] * 6 + ["stop"])
 
     def run(folder, notice=lambda: ""):
-        task = MidiTask(SMALL, MIDI.augmentation, loop, MIDI.train.method, plan, words / "tokenizer.json", sorted(words.glob("*.npy")), None, None)
+        task = MidiTask(SMALL, MIDI.augmentation, loop, MIDI.train.method, plan, words, words.parent / "shards", None, None)
         loop_train(task, loop, plan, folder, notice, MIDI.train.method)
         return task.model.state_dict()
 
@@ -143,7 +134,7 @@ def midi_task(words, method=None, **changes):
     """A task on the small model, and its loop; `changes` are those of loop, plan and model."""
     loop, plan = Loop.of(MIDI.train.model_dump() | changes), Schedule.of(PLAN | {"steps": 4} | changes)
     model = SMALL.model_copy(update={key: value for key, value in changes.items() if key in Gpt.model_fields})
-    return MidiTask(model, MIDI.augmentation, loop, method or MIDI.train.method, plan, words / "tokenizer.json", sorted(words.glob("*.npy")), None, None), loop
+    return MidiTask(model, MIDI.augmentation, loop, method or MIDI.train.method, plan, words, words.parent / "shards", None, None), loop
 
 
 def test_validation_depends_on_the_context_alone(words):
@@ -221,4 +212,4 @@ def test_what_does_not_belong_together_is_refused(words, pretrained, tmp_path, c
     with pytest.raises(UserError, match="expected a MIDI model of Ostinato"):
         load_midi(other)
     assert train(words, tmp_path, "--composer", "Nobody") == 2 and "no piece of split 'train' by Nobody" in capsys.readouterr().err
-    assert train(tmp_path, tmp_path) == 2 and "no words (*.npy) there" in capsys.readouterr().err
+    assert train(tmp_path, tmp_path) == 2 and "no words there; expected what" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 from music import PARAMS
 from ostinato.cli import main
 from ostinato.codec.codec import save_spectral
+from ostinato.codec.encoding import TABLE, write_gathered
 from ostinato.codec.spectral import build
 from ostinato.files import UserError, write_jsonl
 from ostinato.lm.decoder import Decoder, Shape
@@ -230,6 +231,7 @@ def fresh(tmp_path_factory):
     save_lm(folder / "model", build_lm(PARAMS.model, codec.num_codebooks, codec.cardinality, codec.frame_rate, 1))
     np.save(folder / "shard.npy", np.zeros((codec.num_codebooks, 8), np.int16))
     write_jsonl(folder / "shard.jsonl", [])
+    write_gathered([folder / "shard.npy"], set())
     return folder
 
 
@@ -266,7 +268,7 @@ def arguments(folder, gpu_gb: float) -> list[str]:
         "--codec",
         str(folder / "codec"),
         "--codes",
-        str(folder / "shard.npy"),
+        str(folder / TABLE),
         "--runs",
         str(folder / "runs"),
         "--out",

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from ostinato.cli import main
+from ostinato.codec.encoding import TABLE, Table, write_gathered
 from ostinato.files import UserError, commit, read_json, read_jsonl, sha256, write_json, write_jsonl
 from ostinato.harmony.prompts.prompt import parse
 from ostinato.machine import machine
@@ -50,7 +51,7 @@ def test_a_run_learns_and_leaves_a_whole_model(undisturbed, codes):
     assert losses[-1] < 0.7 * losses[0] and summary["valid_loss"] == losses[-1]
     assert summary["parameters"] == sum(value.numel() for value in torch.load(undisturbed / "model/state_dict.bin")["best_state"].values())
     made = read_json(undisturbed / "model/state_dict.bin.made.json")
-    assert {Path(item["path"]).name for item in made["inputs"]} == {"compression_state_dict.bin", "shard-00.npy", "shard-00.jsonl"}
+    assert {Path(item["path"]).name for item in made["inputs"]} == {"compression_state_dict.bin", "contents.json"}
     assert made["about"] == machine("cpu", "fp32") | {"processes": 1, "commit": commit()}
 
 
@@ -233,7 +234,7 @@ def test_the_runs_of_a_sweep_are_validated_on_one_set(codes, whole, tmp_path):
     ends, one_at_a_time = [], {"method": LOOP.method.model_copy(update={"micro_batch": 1})}
     for number, (plan, loop) in enumerate([({}, {}), ({"batch_size": 7, "lr": 1e-3}, {"seed": 8}), ({"segment_seconds": 2.0}, {}), ({}, one_at_a_time)]):
         run, ours = PLAN.model_copy(update=plan), LOOP.model_copy(update={"validation_examples": 5, **loop})
-        task = MusicGenTask(MODEL, ours, run, codes / "codec", [codes / "shard-00.npy"], str(whole / "model"), chords=True, adopted=True)
+        task = MusicGenTask(MODEL, ours, run, codes / "codec", codes / TABLE, str(whole / "model"), chords=True, adopted=True)
         ends.append(train(task, ours, run, tmp_path / str(number), method=ours.method)["valid_loss"])
     assert ends == pytest.approx([ends[0]] * 4, rel=1e-5)
     assert task.batch("valid", 0).tokens.shape == (5, 2, int(LOOP.validation_seconds * task.frame_rate))
@@ -390,6 +391,7 @@ def test_a_job_that_fails_says_why_in_one_line(codes, tmp_path):
     (tmp_path / "codes").mkdir()
     np.save(tmp_path / "codes/shard-00.npy", np.load(codes / "shard-00.npy"))
     write_jsonl(tmp_path / "codes/shard-00.jsonl", [row for row in rows if row["split"] == "train"])
+    write_gathered([tmp_path / "codes/shard-00.npy"], set())
     (tmp_path / "codes/codec").symlink_to(codes / "codec")
     done = subprocess.run(command(tmp_path / "codes", tmp_path), capture_output=True, text=True, timeout=100)
     assert done.returncode == 2 and "no segment of split 'valid'" in done.stderr and "Traceback" not in done.stderr
@@ -514,7 +516,7 @@ def test_the_learning_rate_warms_up_and_follows_a_cosine():
 
 
 def test_examples_are_whole_bars_and_say_what_sounds_in_them(codes):
-    data = CodesDataset([codes / "shard-00.npy"], "train")
+    data = CodesDataset(Table.load(codes / TABLE), "train")
     batch = data.batch(np.random.default_rng(1), 8, 84, chords=True)
     assert batch.codes.shape == (8, 2, 84) and batch.mask.shape == (8, 1, 84)
     for row, prompt, frames in zip(batch.codes, batch.prompts, batch.frames):

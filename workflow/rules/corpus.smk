@@ -9,31 +9,67 @@ rule etudes:
         "results/benchmarks/etudes.tsv"
     threads: 8
     params:
-        section=section("corpus"),
+        section=shared(sections.corpus),
     message:
         "Render the embedded corpus"
     shell:
         "OMP_NUM_THREADS=1 logged {log} ostinato etudes --params {params.section:q} --out {output}"
 
 
+if not FOLDER:
+
+    rule list:
+        input:
+            songs="results/corpus/etudes",
+            code=sources("list"),
+        output:
+            expand(LIST, shard=SHARDS),
+        log:
+            "results/logs/list.log",
+        benchmark:
+            "results/benchmarks/list.tsv"
+        message:
+            "Say which songs each shard has"
+        shell:
+            "logged {log} ostinato list --folder results/corpus/etudes/audio --out {output}"
+
+
 rule check:
     input:
-        songs=lambda wildcards: inputs.watched(SONGS) if FOLDER else "results/corpus/etudes",
+        files=LIST,
         code=sources("check"),
     output:
-        shards=expand("results/corpus/shards/{shard}.jsonl", shard=SHARDS),
+        songs="results/corpus/shards/{shard}.jsonl",
+        set_aside="results/corpus/shards/{shard}.tsv",
+    log:
+        "results/logs/check/{shard}.log",
+    benchmark:
+        "results/benchmarks/check/{shard}.tsv"
+    priority: 2  # short: before a long training takes a core
+    threads: 4
+    params:
+        section=shared(sections.corpus),
+    message:
+        "Decode the recordings of {wildcards.shard}, set aside what cannot be used"
+    shell:
+        "OMP_NUM_THREADS=1 logged {log} ostinato check --params {params.section:q} --files {input.files} --jobs {threads} --out {output.songs}"
+
+
+rule songs:
+    input:
+        songs=expand("results/corpus/shards/{shard}.jsonl", shard=SHARDS),
+        set_aside=expand("results/corpus/shards/{shard}.tsv", shard=SHARDS),
+        code=sources("songs"),
+    output:
+        duplicates="results/corpus/duplicates.jsonl",
         set_aside="results/corpus/set_aside.tsv",
     log:
-        "results/logs/check.log",
+        "results/logs/songs.log",
     benchmark:
-        "results/benchmarks/check.tsv"
-    priority: 2  # short, and wants all cores: before a long training takes one
-    threads: 8
+        "results/benchmarks/songs.tsv"
     params:
-        section=section("corpus"),
-        folder=lambda wildcards: FOLDER or "results/corpus/etudes/audio",
-        others=lambda wildcards: inputs.state_of_others(SONGS),
+        section=shared(sections.corpus),
     message:
-        "Decode every recording, set aside what cannot be used"
+        "Find the songs that two shards have"
     shell:
-        "OMP_NUM_THREADS=1 logged {log} ostinato check --params {params.section:q} --folder={params.folder:q} --out results/corpus"
+        "logged {log} ostinato songs --params {params.section:q} --songs {input.songs} --duplicates {output.duplicates} --set-aside {output.set_aside}"

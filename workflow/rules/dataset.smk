@@ -20,9 +20,11 @@ rule segments:
 rule manifests:
     input:
         segments=expand("results/dataset/segments/{shard}", shard=SHARDS),
+        duplicates="results/corpus/duplicates.jsonl",
         code=sources("manifests"),
     output:
-        expand("results/dataset/manifests/{split}/data.jsonl.gz", split=["train", "valid", "test"]),
+        # update: not removed beforehand, since the codec would count as stale without what it was fitted on, should a checkpoint be reached meanwhile
+        update(expand("results/dataset/manifests/{split}/data.jsonl.gz", split=["train", "valid", "test"])),
     log:
         "results/logs/manifests.log",
     benchmark:
@@ -30,4 +32,4 @@ rule manifests:
     message:
         "Write audiocraft's manifests"
     shell:
-        "logged {log} ostinato manifests --segments {input.segments} --out results/dataset/manifests"
+        "logged {log} ostinato manifests --segments {input.segments} --duplicates {input.duplicates} --out results/dataset/manifests"

@@ -1,6 +1,7 @@
 rule generate:
     input:
         model=branch(lambda wildcards: wildcards.which == "before", "results/models/base/state_dict.bin", "results/models/tuned/state_dict.bin"),
+        after=AFTER,
         code=sources("demos"),
     output:
         directory("results/demos/{which}"),
@@ -29,7 +30,7 @@ rule ceiling:
         "results/benchmarks/demos/ceiling.tsv"
     params:
         section=section("demos"),
-        etudes=section("corpus"),
+        etudes=shared(sections.corpus),
     message:
         "Render the prompts truly and pass them through the codec"
     shell:

@@ -17,9 +17,51 @@ rule scores:
         "OMP_NUM_THREADS=1 logged {log} ostinato scores-to-midi --params {params.section:q} --out {output}"
 
 
+if not MIDI_FOLDER:
+
+    rule list_midi:
+        input:
+            midi="results/midi/scores",
+            code=sources("list-midi"),
+        output:
+            expand(MIDI_LIST, shard=[*MIDI_SHARDS, "tables"]),
+        log:
+            "results/logs/midi/list.log",
+        benchmark:
+            "results/benchmarks/midi/list.tsv"
+        message:
+            "Say which MIDI files each shard has"
+        shell:
+            "logged {log} ostinato list-midi --folder results/midi/scores --out {output}"
+
+
+rule check_midi:
+    input:
+        files=MIDI_LIST,
+        code=sources("check-midi"),
+    output:
+        files="results/midi/shards/{shard}.jsonl",
+        words="results/midi/shards/{shard}.npy",
+        set_aside="results/midi/shards/{shard}.tsv",
+    log:
+        "results/logs/midi/check/{shard}.log",
+    benchmark:
+        "results/benchmarks/midi/check/{shard}.tsv"
+    threads: 4
+    params:
+        section=midi("pieces"),
+        words=shared(sections.midi_words),
+    message:
+        "Read the MIDI files of {wildcards.shard}, turn them into words, set aside what cannot be used"
+    shell:
+        "OMP_NUM_THREADS=1 logged {log} ostinato check-midi --params {params.section:q} --words {params.words:q} --files {input.files} --jobs {threads} --out {output.files}"
+
+
 rule pieces:
     input:
-        midi=lambda wildcards: inputs.watched(MIDI_FILES) if MIDI_FOLDER else "results/midi/scores",
+        files=expand("results/midi/shards/{shard}.jsonl", shard=MIDI_SHARDS),
+        set_aside=expand("results/midi/shards/{shard}.tsv", shard=MIDI_SHARDS),
+        tables=expand(MIDI_LIST, shard="tables"),
         code=sources("pieces"),
     output:
         pieces="results/midi/pieces.jsonl",
@@ -28,45 +70,41 @@ rule pieces:
         "results/logs/midi/pieces.log",
     benchmark:
         "results/benchmarks/midi/pieces.tsv"
-    threads: 8
     params:
         section=midi("pieces"),
-        words=lambda wildcards: as_json(PARAMS.midi.tokens.model_dump(include={"pitches", "programs"})),
+        words=shared(sections.midi_words),
         folder=lambda wildcards: MIDI_FOLDER or "results/midi/scores",
-        others=lambda wildcards: inputs.state_of_others(MIDI_FILES),
     message:
-        "Read every MIDI file, set aside what cannot be used, split by composition"
+        "Find the pieces that are there twice, split by composition"
     shell:
-        "OMP_NUM_THREADS=1 logged {log} ostinato pieces --params {params.section:q} --words {params.words:q} --folder={params.folder:q} --out results/midi"
+        "logged {log} ostinato pieces --params {params.section:q} --words {params.words:q} --folder={params.folder:q} --tables {input.tables} --files {input.files} "
+        "--out results/midi"
 
 
-rule tokens:
+checkpoint tokenizer:
     input:
         pieces="results/midi/pieces.jsonl",
-        code=sources("tokens"),
+        files=expand("results/midi/shards/{shard}.jsonl", shard=MIDI_SHARDS),
+        words=expand("results/midi/shards/{shard}.npy", shard=MIDI_SHARDS),
+        code=sources("tokenizer"),
     output:
-        tokenizer="results/midi/tokens/tokenizer.json",
-        words=expand("results/midi/tokens/{shard}.npy", shard=MIDI_SHARDS),
-        index=expand("results/midi/tokens/{shard}.jsonl", shard=MIDI_SHARDS),
+        index="results/midi/tokens/words.jsonl",
     log:
-        "results/logs/midi/tokens.log",
+        "results/logs/midi/tokenizer.log",
     benchmark:
-        "results/benchmarks/midi/tokens.tsv"
-    threads: 8
+        "results/benchmarks/midi/tokenizer.tsv"
     params:
         section=midi("tokens"),
-        shards=len(MIDI_SHARDS),
     message:
-        "Make the vocabulary and turn every piece into words"
+        "Make the vocabulary, bring the words of all shards together"
     shell:
-        "OMP_NUM_THREADS=1 logged {log} ostinato tokens --params {params.section:q} --shards {params.shards} --pieces {input.pieces} --out results/midi/tokens"
+        "logged {log} ostinato tokenizer --params {params.section:q} --pieces {input.pieces} --files {input.files} --out results/midi/tokens"
 
 
 rule pretrain:
     input:
-        tokenizer="results/midi/tokens/tokenizer.json",
-        words=expand("results/midi/tokens/{shard}.npy", shard=MIDI_SHARDS),
-        index=expand("results/midi/tokens/{shard}.jsonl", shard=MIDI_SHARDS),
+        contents=gathered_words,
+        words=AFTER_MIDI,
         code=sources("midi-train"),
     output:
         expand("results/midi/models/{name}/{file}", name=PRETRAINED, file=MIDI_MODEL),
@@ -74,7 +112,6 @@ rule pretrain:
         "results/logs/midi/pretrain.log",
     benchmark:
         "results/benchmarks/midi/pretrain.tsv"
-    priority: 1
     retries: 0
     threads: side_by_side(MIDI_PLANS)
     resources:
@@ -91,12 +128,13 @@ rule pretrain:
         "Train the MIDI GPT on all pieces: the runs of its sweep"
     shell:
         "ostinato midi-train --name {params.names} --params {params.section:q} --model {params.model:q} --augmentation {params.augmentation:q} "
-        "--plan {params.plans:q} --launch {resources.launch:q} {resources.again} --tokens results/midi/tokens --runs results/runs --out {params.models} "
+        "--plan {params.plans:q} --launch {resources.launch:q} {resources.again} --tokens results/midi/tokens --shards results/midi/shards --runs results/runs --out {params.models} "
         "2>&1 | tee -i {log}"
 
 
 rule best_midi:
     input:
+        after=AFTER_MIDI,
         models=expand("results/midi/models/{name}/summary.json", name=PRETRAINED),
         weights=expand("results/midi/models/{name}/state_dict.bin", name=PRETRAINED),
         code=sources("best"),
@@ -117,9 +155,8 @@ rule best_midi:
 rule finetune:
     input:
         init="results/midi/models/pretrained/state_dict.bin",
-        tokenizer="results/midi/tokens/tokenizer.json",
-        words=expand("results/midi/tokens/{shard}.npy", shard=MIDI_SHARDS),
-        index=expand("results/midi/tokens/{shard}.jsonl", shard=MIDI_SHARDS),
+        contents=gathered_words,
+        words=AFTER_MIDI,
         code=sources("midi-train"),
     output:
         expand("results/midi/models/{{composer}}/{file}", file=MIDI_MODEL),
@@ -127,7 +164,6 @@ rule finetune:
         "results/logs/midi/{composer}.log",
     benchmark:
         "results/benchmarks/midi/{composer}.tsv"
-    priority: 1
     retries: 0
     threads: PARAMS.midi.train.finetune.threads
     resources:
@@ -142,15 +178,16 @@ rule finetune:
         "Fine-tune the MIDI GPT on {wildcards.composer}"
     shell:
         "ostinato midi-train --name {wildcards.composer:q} --composer {wildcards.composer:q} --params {params.section:q} --model {params.model:q} "
-        "--augmentation {params.augmentation:q} --plan {params.plan:q} --launch {resources.launch:q} {resources.again} --tokens results/midi/tokens "
+        "--augmentation {params.augmentation:q} --plan {params.plan:q} --launch {resources.launch:q} {resources.again} --tokens results/midi/tokens --shards results/midi/shards "
         "--init results/midi/models/pretrained --runs results/runs --out results/midi/models/{wildcards.composer:q} 2>&1 | tee -i {log:q}"
 
 
 rule compositions:
     input:
         models=expand("results/midi/models/{name}/state_dict.bin", name=MIDI_MODELS),
-        pieces="results/midi/pieces.jsonl",
-        midi=lambda wildcards: [] if MIDI_FOLDER else "results/midi/scores",
+        contents=gathered_words,
+        after=AFTER_MIDI,
+        pieces=ancient("results/midi/pieces.jsonl"),
         code=sources("compositions"),
     output:
         directory("results/midi/demos"),
@@ -170,8 +207,9 @@ rule compositions:
 rule judge_midi:
     input:
         model="results/midi/models/pretrained/state_dict.bin",
-        pieces="results/midi/pieces.jsonl",
-        midi=lambda wildcards: [] if MIDI_FOLDER else "results/midi/scores",
+        contents=gathered_words,
+        after=AFTER_MIDI,
+        pieces=ancient("results/midi/pieces.jsonl"),
         demos="results/midi/demos",
         code=sources("judge-midi"),
     output:
@@ -181,11 +219,11 @@ rule judge_midi:
         "results/logs/midi/judge.log",
     benchmark:
         "results/benchmarks/midi/judge.tsv"
-    threads: 8
+    threads: 8 if MIDI_FOLDER else 1  # scores of the wheel are encoded before other processes would have started
     params:
         section=section("judge"),
     message:
         "Measure the compositions, and how well the model predicts held-out pieces"
     shell:
         "OMP_NUM_THREADS=1 logged {log} ostinato judge-midi --params {params.section:q} --model results/midi/models/pretrained --pieces {input.pieces} "
-        "--demos {input.demos} --scores {output.scores} --judgements {output.judgements}"
+        "--jobs {threads} --demos {input.demos} --scores {output.scores} --judgements {output.judgements}"

@@ -1,7 +1,9 @@
 rule judge:
     input:
         demos=expand("results/demos/{which}", which=DEMOS),
-        manifests=expand("results/dataset/manifests/{split}/data.jsonl.gz", split=["train", "valid", "test"]),
+        contents=gathered,
+        after=AFTER,
+        manifest=ancient("results/dataset/manifests/train/data.jsonl.gz"),
         ears=weights("judge", "labeller"),
         code=sources("judge"),
     output:
@@ -24,6 +26,7 @@ rule judge:
 
 rule track:
     input:
+        after=[AFTER, AFTER_MIDI],
         models=expand("results/models/{name}/events.jsonl", name=MODELS),
         scores="results/scores.json",
         demos=expand("results/demos/{which}", which=DEMOS),
@@ -50,6 +53,7 @@ rule track:
 
 rule cost:
     input:
+        after=[AFTER, AFTER_MIDI],
         scores="results/scores.json",
         judgements="results/judgements.json",
         midi_scores="results/midi/scores.json",
@@ -78,6 +82,7 @@ rule cost:
 
 rule page:
     input:
+        after=[AFTER, AFTER_MIDI],
         scores="results/scores.json",
         judgements="results/judgements.json",
         demos=expand("results/demos/{which}", which=DEMOS),

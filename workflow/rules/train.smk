@@ -2,8 +2,8 @@
 rule base:
     input:
         codec="results/codec/compression_state_dict.bin",
-        codes=expand("results/codes/{shard}.npy", shard=SHARDS),
-        index=expand("results/codes/{shard}.jsonl", shard=SHARDS),
+        contents=gathered,
+        codes=AFTER,
         pretrained=inputs.pretrained(PARAMS.model.pretrained),
         code=sources("train"),
     output:
@@ -33,8 +33,8 @@ rule tune:
     input:
         init="results/models/base/state_dict.bin",
         codec="results/codec/compression_state_dict.bin",
-        codes=expand("results/codes/{shard}.npy", shard=SHARDS),
-        index=expand("results/codes/{shard}.jsonl", shard=SHARDS),
+        contents=gathered,
+        codes=AFTER,
         code=sources("train"),
     output:
         expand("results/models/{name}/{file}", name=TUNED, file=["state_dict.bin", "events.jsonl", "summary.json"]),
@@ -64,6 +64,7 @@ rule tune:
 
 rule best:
     input:
+        after=AFTER,
         models=expand("results/models/{name}/summary.json", name=TUNED),
         weights=expand("results/models/{name}/state_dict.bin", name=TUNED),
         code=sources("best"),

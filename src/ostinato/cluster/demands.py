@@ -1,8 +1,8 @@
 """What a run will ask of Slurm: by its rules, from a Snakemake profile, and by its training, from `train.launch`.
 
 A rule that fails is tried again with another `attempt`, and asks as the profile says for that. Jobs of a group become one job: those of one rule run
-are asked for as if side by side, so that their CPUs and memory add up; rules follow one another, and their times add up (seen with Snakemake 9.27;
-rules of a group that do not need each other are taken one after the other here).
+are asked for as if side by side, so that their CPUs and memory add up, but for what a resource with a limit in the profile keeps apart; rules follow one
+another, and their times add up (seen with Snakemake 9.27; rules of a group that do not need each other are taken one after the other here).
 """
 
 from __future__ import annotations
@@ -111,7 +111,21 @@ class Profile:
             yield from (ask[rule] for rule in alone)
             for group, members in groups.items():
                 most = min(shards, int(self._section("group-components").get(group, 1)))
-                yield _together(group, [(ask[rule], most if rules.get(rule, Rule()).per_shard else 1) for rule in members])
+                counts = {rule: most if rules.get(rule, Rule()).per_shard else 1 for rule in members}
+                yield _together(group, [(ask[rule], count, self._beside(rule, count)) for rule, count in counts.items()])
+
+    def submissions(self, rules: Mapping[str, Rule], shards: int) -> dict[str, int]:
+        """How many jobs Slurm is sent for rules of which there is one a shard: by group, or by rule where one is in none."""
+        groups, together = self._section("groups"), self._section("group-components")
+        names = {str(groups.get(rule, rule)) for rule, about in rules.items() if about.per_shard}
+        return {name: -(-shards // int(together.get(name, 1))) for name in sorted(names)}
+
+    def _beside(self, rule: str, count: int) -> int:
+        """How many jobs of a rule in a group are asked for as if side by side: as many as a resource with a limit allows."""
+        limits = self.values.get("resources") or {}
+        limits = limits if isinstance(limits, Mapping) else dict(str(one).split("=", 1) for one in limits)
+        said = self.defaults | self.rules.get(rule, {})
+        return max(1, min([count, *(int(limit) // int(said[name]) for name, limit in limits.items() if str(said.get(name)).isdigit() and int(said[name]))]))
 
     def _threads(self, rules: Mapping[str, Rule]) -> dict[str, int]:
         said = {rule: rules[rule].threads for rule in rules} | {rule: int(count) for rule, count in self._section("set-threads").items()}
@@ -148,18 +162,21 @@ class Profile:
         return f"set-resources.{rule}.{name}" if name in self.rules.get(rule, {}) else f"default-resources.{name}"
 
 
-def _together(group: str, members: Sequence[tuple[Demand, int]]) -> Demand:
-    """The one job of a group's rules, each with the number of its jobs that are asked for as if side by side."""
-    largest, count = max(members, key=lambda one: one[0].memory_mb * one[1])
-    wide = {"cpus": f"group-components.{group}", "memory": f"group-components.{group} or {largest.keys['memory']}"} if count > 1 else {}
-    names = " + ".join(f"{times} x {one.who}" if times > 1 else one.who for one, times in members)
+def _together(group: str, members: Sequence[tuple[Demand, int, int]]) -> Demand:
+    """The one job of a group's rules, each with the number of its jobs, and how many of them are asked for as if side by side."""
+    largest, _, beside = max(members, key=lambda one: one[0].memory_mb * one[2])
+    longest, times, _ = max(members, key=lambda one: one[0].minutes * one[1])
+    shared = f"group-components.{group}"
+    keys = {"cpus": shared, "memory": f"{shared} or {largest.keys['memory']}"} if beside > 1 else {}
+    keys |= {"time": f"{shared} or {longest.keys['time']}"} if times > 1 else {}
+    names = " + ".join(f"{count} x {one.who}" if count > 1 else one.who for one, count, _ in members)
     return replace(
         largest,
         who=f"group {group} ({names})",
-        keys={**largest.keys, **wide},
-        cpus=max(one.cpus * times for one, times in members),
-        memory_mb=largest.memory_mb * count,
-        minutes=sum(one.minutes for one, _ in members),
+        keys={**largest.keys, **keys},
+        cpus=max(one.cpus * side for one, _, side in members),
+        memory_mb=largest.memory_mb * beside,
+        minutes=sum(one.minutes * -(-count // side) for one, count, side in members),
     )
 
 

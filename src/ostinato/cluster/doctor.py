@@ -23,6 +23,8 @@ from ostinato.files import UserError
 from ostinato.params import Params, load
 
 COMMANDS = ("sbatch", "squeue", "scancel", "sacct", "sinfo", "scontrol", "srun")
+#: More submissions than so many are worth a word: controllers are shared.
+MANY = 500
 
 
 class Site:
@@ -106,8 +108,16 @@ def _accounting() -> Iterator[Finding]:
 
 
 def rules(site: Site) -> Iterator[Finding]:
-    """The profile against the partitions."""
-    demands = site.rules
+    """The profile against the partitions, and how many jobs it makes of so many shards."""
+    demands, shards = site.rules, site.params.corpus.shards
+    sent = site.profile.submissions(read_rules(Path("workflow/rules")), shards)
+    if sum(sent.values()) > MANY:
+        most = [name for name, count in sent.items() if count > 1]
+        yield warn(
+            "rules, submissions",
+            f"{shards} shards are {sum(sent.values())} jobs ({', '.join(f'{name} {count}' for name, count in sent.items())})",
+            f"raise {', '.join(f'group-components.{name}' for name in most)} in {site.profile.where}",
+        )
     yield from fits(site.slurm, "rules", demands)
     yield from accounts(demands)
 

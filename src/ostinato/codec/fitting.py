@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ostinato.codec.codec import EXPECTED, is_transformers_folder, save_spectral
 from ostinato.corpus.recordings import read
@@ -18,32 +16,42 @@ from ostinato.params import Codec
 
 
 def fit(manifest: Path, out: Path, params: Codec) -> list[Path]:
-    """Fit the spectral codec; returns what it was made from."""
+    """Fit the spectral codec on a sample of `codec.fit_seconds` of a manifest's segments, spread evenly over it; returns these, from which it was made.
+
+    Raises:
+        UserError: there is too little sound for `codec.cardinality` entries.
+    """
     import torch
 
     from ostinato.codec.spectral import SAMPLE_RATE, build
 
-    rows = read_manifest(manifest)
     codec = build(params)
     frames_needed = 2 * params.cardinality
-    seconds = min(params.fit_seconds, sum(row["duration"] for row in rows))
+    sample, total = sampled(manifest, params.fit_seconds)
+    seconds = min(params.fit_seconds, total)
     if seconds * codec.frame_rate < frames_needed:
         raise UserError(f"codec.cardinality: {params.cardinality} entries need at least {frames_needed / codec.frame_rate:.0f} s of training audio, {seconds:.0f} s are there")
     with torch.no_grad():
-        left = codec.fit(_spread(rows, params.fit_seconds, SAMPLE_RATE), params.kmeans_iterations)
+        left = codec.fit((read(row["path"], sample_rate=SAMPLE_RATE, mono=True)[0] for row in sample), params.kmeans_iterations)
     save_spectral(out, codec, params)
+    print(f"fitted on {len(sample)} segments, {sum(row['duration'] for row in sample):.0f} s of {total:.0f} s")
     print("variance left after " + ", ".join(f"{stage} {share:.3f}" for stage, share in left.items()))
-    return [manifest]
+    return [Path(row["path"]) for row in sample]
 
 
-def _spread(rows: list[dict[str, Any]], seconds: float, rate: int) -> Iterator[np.ndarray]:
-    """Segments spread evenly over the manifest, until they last `seconds`."""
-    total = sum(row["duration"] for row in rows)
+def sampled(manifest: Path, seconds: float) -> tuple[list[dict[str, Any]], float]:
+    """Lines of a manifest, spread evenly over it, whose segments last `seconds` together; and the seconds of all, which are read twice and not held."""
+    total = sum(row["duration"] for row in read_manifest(manifest))
+    return list(_spread(read_manifest(manifest), seconds, total)), total
+
+
+def _spread(rows: Iterable[dict[str, Any]], seconds: float, total: float) -> Iterator[dict[str, Any]]:
+    """Segments spread evenly over a manifest of `total` seconds, until they last `seconds`."""
     share, taken = min(1.0, seconds / total), 0.0
     for index, row in enumerate(rows):
         if int((index + 1) * share) > int(index * share) or share == 1.0:
             taken += row["duration"]
-            yield read(row["path"], sample_rate=rate, mono=True)[0]
+            yield row
         if taken >= seconds:
             return
 

@@ -1,4 +1,4 @@
-"""`ostinato check`: probe and decode every recording; set aside what cannot be used."""
+"""`ostinato check`: probe and decode the recordings of a shard, or of a folder; set aside what cannot be used."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import os
 from functools import partial
 from pathlib import Path
 
-from ostinato.corpus.check import dead, drop_duplicates, examine, warn_of_empty_splits, write_shard
-from ostinato.corpus.recordings import probe, survey
-from ostinato.files import UserError, write_set_aside, write_sidecar
+from ostinato import lists
+from ostinato.commands import songs
+from ostinato.corpus.check import dead, drop_duplicates, examine
+from ostinato.corpus.listing import recordings_in
+from ostinato.corpus.recordings import probe
+from ostinato.files import write_jsonl, write_set_aside, write_sidecar
 from ostinato.params import Corpus, section
 from ostinato.pool import resilient_map, seconds_for
 
@@ -17,31 +20,38 @@ from ostinato.pool import resilient_map, seconds_for
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("--params", default="params.yaml", help="parameter file, or the section `corpus` as JSON")
-    parser.add_argument("--folder", type=Path, required=True, help="folder of recordings")
-    parser.add_argument("--out", type=Path, required=True, help="folder for shards/ and set_aside.tsv")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--files", type=Path, help="list of a shard's files, as `ostinato list` writes it")
+    what.add_argument("--folder", help="folder of recordings, all shards of which are checked")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="the shard's table of songs (.jsonl) to write, what is set aside goes beside it (.tsv); of a folder, the folder for shards/, duplicates.jsonl and set_aside.tsv",
+    )
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="recordings decoded at once; does not change the result")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the tables of songs and of what was set aside."""
+    """Write the tables of songs and those of what was set aside."""
     params: Corpus = section("corpus", args.params)
-    paths, others, aside = survey(args.folder)
-    jobs = len(os.sched_getaffinity(0))
-    results = list(resilient_map(partial(examine, params=params), paths, jobs, dead, seconds_for))
-    songs = [song for song, _ in results if song]
-    aside += [row for _, rows in results for row in rows]
-    aside += [row for row in resilient_map(probe, others, jobs, lambda path, why: None, seconds_for) if row] if others else []
-    songs, duplicates = drop_duplicates(songs)
-    write_set_aside(args.out / "set_aside.tsv", sorted({*aside, *duplicates}))  # songs may share a side file
-    if not paths:
-        raise UserError(f"corpus.folder: {args.folder}: no recording in it; what else lies there is in {args.out / 'set_aside.tsv'}")
-    if not songs:
-        raise UserError(f"{args.folder}: none of {len(paths)} recordings can be used; the reasons are in {args.out / 'set_aside.tsv'}")
-    write_sidecar(args.out / "set_aside.tsv", "check", [], params.model_dump())
-    for shard in range(params.shards):
-        write_shard(args.out / "shards" / f"shard-{shard:02d}.jsonl", [song for song in songs if song["shard"] == shard])
-    warn_of_empty_splits(songs, params.split)
-    minutes, labelled = sum(song["duration"] for song in songs) / 60, sum("side_files" in song for song in songs)
-    print(
-        f"{len(songs)} songs, {minutes:.1f} min{f', {labelled} with labels of their own' * bool(labelled)}; "
-        f"{len(paths) - len(songs)} recordings set aside, see {args.out / 'set_aside.tsv'}"
-    )
+    if args.files:
+        check(lists.read(args.files), args.out, params, args.jobs)
+        return
+    tables = [args.out / "shards" / f"shard-{number:02d}.jsonl" for number in range(params.shards)]
+    for lines, table in zip(recordings_in(args.folder, params.shards), tables):
+        check(lists.listed_in(lines), table, params, args.jobs)
+    songs.bring_together(tables, args.out / "duplicates.jsonl", args.out / "set_aside.tsv", params)
+
+
+def check(listed: lists.Listed, out: Path, params: Corpus, jobs: int) -> None:
+    """Write a shard's table of songs, and beside it that of what was set aside."""
+    results = list(resilient_map(partial(examine, params=params), listed.files, jobs, dead, seconds_for)) if listed.files else []
+    probed = resilient_map(probe, listed.others, jobs, lambda path, why: None, seconds_for) if listed.others else ()
+    found, duplicates = drop_duplicates(song for song, _ in results if song)
+    aside = [*listed.aside, *(row for _, rows in results for row in rows), *(row for row in probed if row), *(row for _, row in duplicates)]
+    beside = out.with_suffix(".tsv")
+    write_set_aside(beside, sorted({*aside}))  # songs may share a side file
+    write_jsonl(out, found)
+    write_sidecar(out, "check", [song["path"] for song in found if Path(song["path"]).exists()], params.model_dump(), beside=[beside])
+    print(f"{len(found)} of {len(listed.files)} recordings can be used, {sum(song['duration'] for song in found) / 60:.1f} min; what is set aside is in {beside}")

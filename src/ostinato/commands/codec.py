@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ostinato.codec.codec import load_codec
 from ostinato.codec.fitting import fetch, fit
-from ostinato.files import write_sidecar
+from ostinato.files import UserError, write_sidecar
 from ostinato.lm.pretrained import CODEC_FILE
 from ostinato.params import Codec, section
 
@@ -15,7 +15,7 @@ from ostinato.params import Codec, section
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("--params", default="params.yaml", help="parameter file, or the section `codec` as JSON")
-    parser.add_argument("--manifest", type=Path, required=True, help="manifest of the training split")
+    parser.add_argument("--manifest", type=Path, help="manifest of the training split, which the spectral codec is fitted on")
     parser.add_argument("--out", type=Path, required=True, help="folder for the codec")
 
 
@@ -23,6 +23,8 @@ def run(args: argparse.Namespace) -> None:
     """Make the codec folder."""
     params: Codec = section("codec", args.params)
     if params.kind == "spectral":
+        if args.manifest is None:
+            raise UserError("codec.kind: spectral is fitted on sound; name the manifest of the training split with --manifest")
         inputs = fit(args.manifest, args.out, params)
     else:
         inputs = fetch(str(params.pretrained), args.out)

@@ -10,7 +10,8 @@ import numpy as np
 from ostinato.codec.codec import load_codec
 from ostinato.codec.encoding import index_row
 from ostinato.corpus.recordings import read
-from ostinato.files import UserError, atomic, read_json, write_jsonl, write_sidecar
+from ostinato.dataset.manifests import segments_of
+from ostinato.files import UserError, atomic, write_jsonl, write_sidecars
 from ostinato.lm.pretrained import CODEC_FILE
 
 
@@ -29,16 +30,15 @@ def run(args: argparse.Namespace) -> None:
     if codec.cardinality > np.iinfo(np.int16).max:
         raise UserError(f"{args.codec}: cardinality {codec.cardinality} does not fit the 16 bits codes are kept in")
     encoded, index, start = [np.zeros((codec.num_codebooks, 0), np.int16)], [], 0
-    for audio in sorted(args.segments.glob("*.flac")):
-        samples, _ = read(audio, sample_rate=codec.sample_rate, mono=True)
+    for row in segments_of(args.segments):
+        samples, _ = read(row["path"], sample_rate=codec.sample_rate, mono=True)
         with torch.no_grad():
             codes, _ = codec.encode(torch.from_numpy(samples)[None, None].expand(1, codec.channels, -1))
         encoded.append(codes[0].numpy().astype(np.int16))
-        index.append(index_row(read_json(audio.with_suffix(".json")), start, codes.shape[-1], codec.frame_rate))
+        index.append(index_row(row, start, encoded[-1], codec.frame_rate))
         start += codes.shape[-1]
     with atomic(args.out) as path:
         np.save(path, np.concatenate(encoded, axis=1))
     write_jsonl(args.out.with_suffix(".jsonl"), index)
-    for made in (args.out, args.out.with_suffix(".jsonl")):
-        write_sidecar(made, "codes", [args.codec / CODEC_FILE, args.segments])
+    write_sidecars([args.out, args.out.with_suffix(".jsonl")], "codes", [args.codec / CODEC_FILE, args.segments])
     print(f"{len(index)} segments, {start} frames of {codec.num_codebooks} codes")

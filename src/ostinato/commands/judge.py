@@ -7,6 +7,7 @@ import logging
 import os
 from pathlib import Path
 
+from ostinato.dataset.manifests import described
 from ostinato.files import write_json, write_sidecar
 from ostinato.harmony.prompts.prompt import parse
 from ostinato.judge.adherence import seen_prompts
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> None:
     judge, listen = section("judge", args.params), section("listen", args.listen)
     demos = find_demos(args.demos)
     manifest = args.manifests / "train" / "data.jsonl.gz"
-    seen = seen_prompts({demo.prompt for demo in demos if demo.heldout}, training_progressions(manifest))
+    seen = seen_prompts({demo.prompt for demo in demos if demo.heldout}, training_progressions(described(manifest)))
     clips = hear_all(demos, listen, judge, args.jobs)
     scores = [score(clip, parse(demo.prompt), judge) for demo, clip in zip(demos, clips)]
     write_json(args.scores, summarise([(demo, clip, metrics) for demo, clip, (metrics, _) in zip(demos, clips, scores)], seen, judge))

@@ -7,10 +7,12 @@ import logging
 from pathlib import Path
 
 from ostinato.files import atomic, read_jsonl, refuse_full_disk, write_sidecar, write_table
-from ostinato.listen.songs import listen
+from ostinato.listen.songs import give_back_memory, listen
 from ostinato.params import Listen, section
 
 log = logging.getLogger(__name__)
+#: Memory is given back after so many songs.
+BETWEEN = 25
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +28,9 @@ def run(args: argparse.Namespace) -> None:
     songs, failed = read_jsonl(args.songs), []
     with atomic(args.out) as folder:
         folder.mkdir()
-        for song in songs:
+        for number, song in enumerate(songs, start=1):
+            if number % BETWEEN == 0:
+                give_back_memory()
             try:
                 listen(song, folder / f"{song['id']}.jams", params)
             except Exception as error:  # one song must not stop a thousand, whatever it makes a library raise

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 from pathlib import Path
-from typing import Any
 
-from ostinato.dataset.manifests import SPLITS, audio_meta
-from ostinato.files import UserError, atomic, read_json, write_sidecar
+from ostinato.dataset.manifests import MANIFEST, SEGMENTS, duplicated, write_manifests
+from ostinato.files import write_sidecars
+from ostinato.params.blocks import SPLITS
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("--segments", type=Path, nargs="+", required=True, help="folders of segments")
+    parser.add_argument("--segments", type=Path, nargs="+", required=True, help="folders of segments, one a shard")
+    parser.add_argument("--duplicates", type=Path, required=True, help="table of songs that are not used, since another shard has them")
     parser.add_argument("--out", type=Path, required=True, help="folder for <split>/data.jsonl.gz")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write the three manifests."""
-    rows: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
-    for folder in args.segments:
-        for audio in sorted(folder.glob("*.flac")):
-            rows[read_json(audio.with_suffix(".json"))["split"]].append(audio_meta(audio))
-    empty = [split for split in ("train", "valid") if not rows[split]]
-    if empty:
-        found = ", ".join(f"{len(rows[split])} {split}" for split in SPLITS)
-        raise UserError(
-            f"{args.out}: no segments for {' and '.join(empty)} (found {found}); bring more songs, or change the shares in corpus.split, "
-            "or widen segments.min_seconds and max_seconds; left_out.tsv in the segment folders names the songs that were not cut"
-        )
-    for split in SPLITS:
-        path = args.out / split / "data.jsonl.gz"
-        with atomic(path) as temporary, temporary.open("wb") as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as stream:
-            stream.write("".join(json.dumps(row) + "\n" for row in rows[split]).encode())
-        write_sidecar(path, "manifests", args.segments)
-    print(", ".join(f"{len(rows[split])} {split}" for split in SPLITS) + " segments")
+    counts = write_manifests(args.segments, duplicated(args.duplicates), args.out)
+    write_sidecars([args.out / split / MANIFEST for split in SPLITS], "manifests", [args.duplicates, *(folder / SEGMENTS for folder in args.segments)])
+    print(", ".join(f"{counts[split]} {split}" for split in SPLITS) + " segments")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.commands import options
-from ostinato.files import read_json, write_sidecar
+from ostinato.files import UserError, read_json, write_sidecar
 from ostinato.lm.pretrained import LM_FILE
 from ostinato.machine import trained_on
-from ostinato.midi.encoding import shards
+from ostinato.midi.encoding import CONTENTS
 from ostinato.params import part
 from ostinato.params.blocks import Launch, Schedule
 from ostinato.params.midi import Augmentation, Gpt, Studied
@@ -27,7 +27,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--augmentation", required=True, help="section `midi.augmentation`, as JSON")
     parser.add_argument("--plan", nargs="+", required=True, help="what to train, for each run, as JSON: midi.train.pretrain with values of the sweep, or midi.train.finetune")
     options.of_training(parser)
-    parser.add_argument("--tokens", type=Path, required=True, help="folder of tokenizer.json and the shards")
+    parser.add_argument("--tokens", type=Path, required=True, help="folder of tokenizer.json and the index of words")
+    parser.add_argument("--shards", type=Path, required=True, help="folder of the shards' words")
     parser.add_argument("--composer", help="learn this composer's pieces alone")
     parser.add_argument("--init", type=Path, help="folder of the model to go on from")
     parser.add_argument("--out", type=Path, nargs="+", required=True, help="folder for each trained model")
@@ -54,13 +55,14 @@ def configuration(args: argparse.Namespace, run_name: str, plan: str) -> dict[st
     }
     config = {"task": "ostinato.train.tasks.midigpt", "name": f"midi-{run_name}", "composer": args.composer} | {name: value.model_dump() for name, value in sections.items()}
     return signed(config, inputs(args), args.runs) | {
-        "tokenizer": str((args.tokens / "tokenizer.json").resolve()),
+        "tokens": str(args.tokens.resolve()),
+        "shards": str(args.shards.resolve()),
         "init": str(args.init.resolve()) if args.init else None,
-        "shards": [str(path.resolve()) for path in shards(args.tokens)],
     }
 
 
 def inputs(args: argparse.Namespace) -> list[Path]:
-    """The files that decide the weights."""
-    words = shards(args.tokens)
-    return [args.tokens / "tokenizer.json", *words, *(path.with_suffix(".jsonl") for path in words), *([args.init / LM_FILE] if args.init else [])]
+    """The files that decide the weights; of the words, what tells them from others, wherever they lie. Raises UserError where there are none."""
+    if not (args.tokens / CONTENTS).is_file():
+        raise UserError(f"{args.tokens}: no words there; expected what `ostinato tokenizer` writes")
+    return [args.tokens / "tokenizer.json", args.tokens / CONTENTS, *([args.init / LM_FILE] if args.init else [])]

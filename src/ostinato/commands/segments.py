@@ -7,8 +7,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from ostinato.dataset.manifests import SEGMENTS
 from ostinato.dataset.segments import LeftOut, write_segments
-from ostinato.files import atomic, read_jsonl, write_sidecar, write_table
+from ostinato.files import atomic, read_jsonl, write_jsonl, write_sidecar, write_table
 from ostinato.params import Segments, section
 
 log = logging.getLogger(__name__)
@@ -27,15 +28,18 @@ def run(args: argparse.Namespace) -> None:
     params: Segments = section("segments", args.params)
     songs = read_jsonl(args.songs)
     left_out: list[tuple[dict[str, Any], LeftOut]] = []
+    table: list[dict[str, Any]] = []
     with atomic(args.out) as folder:
         folder.mkdir()
         for song in songs:
-            left_out += [(song, row) for row in write_segments(song, args.listened / f"{song['id']}.jams", folder, params)]
-        count = len(list(folder.glob("*.flac")))
+            written, beside = write_segments(song, args.listened / f"{song['id']}.jams", folder, params)
+            table += written
+            left_out += [(song, row) for row in beside]
+        write_jsonl(folder / SEGMENTS, table)
         rows = [(song["id"], song["path"], f"{start:.2f}", f"{end:.2f}", reason) for song, (start, end, reason) in left_out]
         write_table(folder / "left_out.tsv", ("id", "path", "start", "end", "reason"), rows)
     for song, (start, end, reason) in left_out:
         if (start, end) == (0.0, song["duration"]):
             log.warning("%s: %s", song["path"], reason)
     write_sidecar(args.out, "segments", [args.songs, args.listened], params.model_dump())
-    print(f"{count} segments of {len(songs)} songs in {args.out}; left out: {sum(end - start for _, (start, end, _) in left_out) / 60:.1f} min")
+    print(f"{len(table)} segments of {len(songs)} songs in {args.out}; left out: {sum(end - start for _, (start, end, _) in left_out) / 60:.1f} min")

@@ -8,8 +8,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ostinato.codec.encoding import CONTENTS
 from ostinato.commands import options
-from ostinato.files import atomic, read_json, write_sidecar
+from ostinato.files import UserError, atomic, read_json, write_sidecar
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, locate
 from ostinato.machine import trained_on
 from ostinato.params import Model, Training, part, section
@@ -28,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", nargs="+", required=True, help="what to train, for each run, as JSON: train.base or train.tune with values of the sweep")
     options.of_training(parser)
     parser.add_argument("--codec", type=Path, required=True, help="folder of the codec")
-    parser.add_argument("--codes", type=Path, nargs="+", required=True, help="arrays of codes")
+    parser.add_argument("--codes", type=Path, required=True, help="table of the codes of all shards")
     parser.add_argument("--init", type=Path, help="folder of the model to go on from")
     parser.add_argument("--out", type=Path, nargs="+", required=True, help="folder for each trained model")
 
@@ -58,13 +59,15 @@ def configuration(args: argparse.Namespace, name: str, plan: str) -> dict[str, A
         "adopted": args.init is None and model.pretrained is not None,
     }
     init = str(args.init.resolve()) if args.init else model.pretrained
-    return signed(config, inputs(args), args.runs) | {"codec": str(args.codec.resolve()), "codes": [str(path.resolve()) for path in args.codes], "init": init}
+    return signed(config, inputs(args), args.runs) | {"codec": str(args.codec.resolve()), "codes": str(args.codes.resolve()), "init": init}
 
 
 def inputs(args: argparse.Namespace) -> list[Path]:
-    """The files that decide the weights."""
+    """The files that decide the weights; of the codes, what tells them from others, wherever they lie."""
     pretrained = section("model", args.model).pretrained
-    files = [args.codec / CODEC_FILE, *args.codes, *(path.with_suffix(".jsonl") for path in args.codes)]
+    if not args.codes.with_name(CONTENTS).is_file():
+        raise UserError(f"{args.codes.parent}: no codes there; expected what `ostinato gather` writes")
+    files = [args.codec / CODEC_FILE, args.codes.with_name(CONTENTS)]
     return files + ([locate(args.init or pretrained, LM_FILE)] if args.init or pretrained else [])
 
 

@@ -1,30 +1,36 @@
-"""Check recordings: decode each whole, set aside what cannot be used, and give the rest a shard and a split.
+"""Check recordings: decode each whole, set aside what cannot be used, and give the rest a split.
 
-A song's identity is the hash of its sound: renaming or moving it moves nothing. Shard and split come from two independent parts of that hash, so that
-adding a song moves no other and touches the table of one shard. Set aside, with a reason: `empty`, `unreadable`, `no_sound`, `truncated`, `damaged`,
-`not_finite`, `silent`, `too_short`, `duplicate`, `hidden`, `link`, `unknown_suffix`; a side file that cannot be believed, or a line of it (`side_file`), is set
-aside alone and its song kept.
+A song's identity is the hash of its sound, and its split comes from that hash: renaming or moving it, or adding another, moves it to no other side. Set aside,
+with a reason: `empty`, `unreadable`, `no_sound`, `truncated`, `damaged`, `not_finite`, `silent`, `too_short`, `duplicate`, `hidden`, `link`, `unknown_suffix`; a
+side file that cannot be believed, or a line of it (`side_file`), is set aside alone and its song kept.
 Reasons that begin with `used_` say what is odd about a song that is used: `used_damaged`, `used_truncated`, `used_scaled`, `used_offset`,
 `used_out_of_phase`, `used_changes`, `used_one_stream`, `used_name`.
 """
 
 from __future__ import annotations
 
-import json
 import logging
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ostinato.corpus.recordings import RecordingError, decode
 from ostinato.corpus.side_files import side_files
-from ostinato.files import refuse_full_disk, sha256, sidecar_path, write_sidecar, write_text
+from ostinato.files import read_lines, refuse_full_disk, sha256
+from ostinato.folders import Aside
 from ostinato.params import Corpus
 from ostinato.params.blocks import Split
 
 log = logging.getLogger(__name__)
+#: A row of the table of songs.
+Song = dict[str, Any]
 
 
-def examine(path: Path, params: Corpus) -> tuple[dict[str, Any] | None, list[tuple[str, str, str]]]:
+def examine(path: Path, params: Corpus) -> tuple[Song | None, list[Aside]]:
     """A recording's row of the song table, or None; and rows (path, reason, detail) of what is set aside."""
     try:
         decoded = decode(path, params.max_damage)
@@ -39,7 +45,6 @@ def examine(path: Path, params: Corpus) -> tuple[dict[str, Any] | None, list[tup
         return None, [(str(path), "unreadable", f"{type(error).__name__}: {error}")]
     duration = round(decoded.duration, 4)
     sides, problems = _sides(path, duration)
-    shard, split = place(decoded.content, params.shards, params.split)
     song = (
         {
             "id": decoded.content[:16],
@@ -48,8 +53,7 @@ def examine(path: Path, params: Corpus) -> tuple[dict[str, Any] | None, list[tup
             "duration": duration,
             "sample_rate": decoded.sample_rate,
             "channels": decoded.channels,
-            "shard": shard,
-            "split": split,
+            "split": split_of(decoded.content, params.split),
         }
         | sides
         | decoded.levels.row
@@ -65,7 +69,7 @@ def _sides(path: Path, duration: float) -> tuple[dict[str, Any], list[tuple[Path
         return {"lab": None, "tags": {}}, [(path, f"what lies beside it cannot be read ({type(error).__name__}: {error})")]
 
 
-def dead(path: Path, why: str) -> tuple[None, list[tuple[str, str, str]]]:
+def dead(path: Path, why: str) -> tuple[None, list[Aside]]:
     """For a recording at which the process that decodes it dies or hangs."""
     return None, [(str(path), "unreadable", f"the process that decoded it {why}")]
 
@@ -78,46 +82,59 @@ def _odd_name(path: Path) -> list[tuple[str, str]]:
     return []
 
 
-def place(content: str, shards: int, split: Split) -> tuple[int, str]:
-    """Shard and split of a content hash, from two independent parts of it."""
-    shard = int(content[16:32], 16) % shards
+def split_of(content: str, split: Split) -> str:
+    """The split of a content hash, from a part of it that no other choice is made by."""
     point = int(content[32:48], 16) / 16**16
     if point < split.test:
-        return shard, "test"
-    return shard, "valid" if point < split.test + split.valid else "train"
+        return "test"
+    return "valid" if point < split.test + split.valid else "train"
 
 
-def drop_duplicates(songs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[tuple[str, str, str]]]:
-    """Keep the first song of each identity that somebody wrote something of, else the first; rows for the others name the one that was kept."""
-    kept: dict[str, dict[str, Any]] = {}
-    aside = []
-    for song in sorted(songs, key=lambda song: not _described(song)):
+def drop_duplicates(songs: Iterable[Song]) -> tuple[list[Song], list[tuple[Song, Aside]]]:
+    """Of the songs of each identity, keep the first by path that somebody wrote something of, else the first; the others with rows that name the one that was kept."""
+    kept: dict[str, Song] = {}
+    dropped = []
+    for song in sorted(songs, key=lambda song: (not _described(song), song["path"])):
         first = kept.setdefault(song["id"], song)
         if first is not song:
             unused = "; what lies beside it is not used" if _described(song) else ""
-            aside.append((song["path"], "duplicate", f"same sound as {first['path']}{unused}"))
-    return list(kept.values()), aside
+            dropped.append((song, (song["path"], "duplicate", f"same sound as {first['path']}{unused}")))
+    return sorted(kept.values(), key=lambda song: song["id"]), dropped
 
 
-def _described(song: dict[str, Any]) -> bool:
+def _described(song: Song) -> bool:
     return bool(song["tags"] or song.get("side_files"))
 
 
-def write_shard(path: Path, songs: list[dict[str, Any]]) -> None:
-    """Write a shard's table and sidecar; a table that would not change is left untouched, so that nothing after it runs again."""
-    rows = [{key: value for key, value in song.items() if key != "shard"} for song in sorted(songs, key=lambda song: song["id"])]
-    text = "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows)
-    if path.is_file() and sidecar_path(path).is_file() and path.read_bytes() == text.encode(errors="backslashreplace"):
-        return
-    write_text(path, text)
-    write_sidecar(path, "check", [Path(row["path"]) for row in rows])
+class Survey:
+    """What the tables of all shards say together. They are read one after another, and of a song only its identity is kept: 8 bytes."""
+
+    def __init__(self, tables: Sequence[Path]) -> None:
+        self.tables, ids = tables, []
+        self.seconds, self.labelled, self.splits = 0.0, 0, Counter[str]()
+        for table in tables:
+            of_shard = array("Q")
+            for song in read_lines(table):
+                of_shard.append(int(song["id"], 16))
+                self.seconds += song["duration"]
+                self.labelled += "side_files" in song
+                self.splits[song["split"]] += 1
+            ids.append(np.frombuffer(of_shard, np.uint64))
+        found, counts = np.unique(np.concatenate([*ids, np.zeros(0, np.uint64)]), return_counts=True)
+        self.songs, self._twice = int(counts.sum()), found[counts > 1]
+
+    def duplicates(self) -> list[tuple[Song, Aside]]:
+        """Songs that another shard has as well and that are not to be used, with the name of their `shard`, and their rows for the table of what is set aside."""
+        twice = set(self._twice.tolist())
+        songs = (song | {"shard": table.stem} for table in self.tables for song in read_lines(table) if int(song["id"], 16) in twice) if twice else ()
+        return drop_duplicates(songs)[1]
 
 
-def warn_of_empty_splits(songs: list[dict[str, Any]], split: Split) -> None:
+def warn_of_empty_splits(counts: Mapping[str, int], split: Split) -> None:
     """Say which splits have a share and no song."""
     # Moving songs so that no split is empty would break "adding one song moves no other"; `manifests` stops with an error if it matters.
     held_out = {name: f"corpus.split.{name} ({share:g})" for name, share in (("valid", split.valid), ("test", split.test)) if share}
     mend = {"train": "lower " + " or ".join(held_out.values()), **{name: f"raise {key}" for name, key in held_out.items()}}
     for name, share in (("train", 1 - split.valid - split.test), ("valid", split.valid), ("test", split.test)):
-        if share > 1e-9 and not any(song["split"] == name for song in songs):
-            log.warning("no song of %d fell into split '%s' (share %g): bring more songs, or %s", len(songs), name, share, mend[name])
+        if share > 1e-9 and not counts.get(name):
+            log.warning("no song of %d fell into split '%s' (share %g): bring more songs, or %s", sum(counts.values()), name, share, mend[name])

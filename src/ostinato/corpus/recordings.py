@@ -5,6 +5,7 @@ A recording is decoded whole, block by block, before anything is made of it: hea
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +18,20 @@ from ostinato.corpus.decoding import Decoding, NoSound
 from ostinato.corpus.levels import Levels, Meter
 from ostinato.corpus.side_files import SUFFIXES as SIDE_FILES
 from ostinato.files import UserError
-from ostinato.folders import Aside, hidden, search
+from ostinato.folders import Aside, Found, hidden, search
 
 #: What is taken for a recording by its name. FFmpeg goes by what is in a file; names keep pictures and texts from being asked.
 SOUND = """.3ga .aa3 .aac .ac3 .adts .aif .aifc .aiff .amr .ape .au .awb .bwf .caf .dff .dsf .dts .dtshd .eac3 .flac .gsm .m4a .m4b .m4r .mka .mp1 .mp2 .mp3 .mpa .mpc
     .mpga .oga .ogg .ogx .oma .opus .qoa .ra .rf64 .rm .shn .snd .spx .tak .tta .voc .w64 .wav .wave .weba .wma .wv""".split()
 FILM = ".3g2 .3gp .asf .avi .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv".split()
 EXTENSIONS = (*SOUND, *FILM)
-#: Other files are asked for sound too, but for these, which are known to hold none.
-SILENT = (*SIDE_FILES, ".json", ".md", ".yml")
+#: Other files are asked for sound too, but for these, which are known to hold none: what lies about in folders of music.
+SILENT = (
+    *SIDE_FILES,
+    *".bmp .gif .jpeg .jpg .png .svg .tif .tiff .webp .doc .docx .htm .html .md .odt .pdf .rtf .tex .xls .xlsx .xml".split(),
+    *".cue .db .ini .json .log .m3u .m3u8 .md5 .nfo .pls .sfv .sha1 .sha256 .url .yml .gz .rar .zip .ipynb .py".split(),
+    *".kar .krn .mid .midi .mscz .musicxml .mxl .sf2 .sf3 .sfz .sv .svl".split(),
+)
 #: What can only belong to a recording.
 LABELS = (".lab", ".jams", ".beats")
 #: So much sound (s) makes a file of another name a recording: chance bytes look like a moment of mp3.
@@ -75,11 +81,11 @@ class Decoded:
 
 
 def find(folder: Path | str) -> list[Path]:
-    """All recordings below `folder`, sorted; hidden ones are left out. Raises UserError as `survey`, or when there is none."""
-    recordings = survey(folder)[0]
-    if not recordings:
+    """All recordings below `folder`, sorted; hidden ones are left out. Raises UserError as `searched`, or when there is none."""
+    found = [Path(file.path) for file in searched(folder).files if os.path.splitext(file.path)[1].lower() in EXTENSIONS and not hidden(file.path, folder)]
+    if not found:
         raise nothing_in(folder)
-    return recordings
+    return found
 
 
 def nothing_in(folder: Path | str) -> UserError:
@@ -87,30 +93,14 @@ def nothing_in(folder: Path | str) -> UserError:
     return UserError(f"corpus.folder: {folder}: no recording in it; expected files such as .wav, .flac, .mp3, .m4a, .ogg, .opus or the sound of .mp4")
 
 
-def survey(folder: Path | str) -> tuple[list[Path], list[Path], list[Aside]]:
-    """What lies below a folder: recordings, files of other names that may hold sound, and what is set aside as (path, reason, detail).
-
-    Raises:
-        UserError: the folder is missing, is no folder, or cannot be read.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"corpus.folder: {folder}: " + ("not a folder" if folder.exists() else "no such folder"))
+def searched(folder: Path | str) -> Found:
+    """What lies below a folder of recordings. Raises UserError where it is missing, is no folder, or cannot be read."""
+    if not os.path.isdir(folder):
+        raise UserError(f"corpus.folder: {folder}: " + ("not a folder" if os.path.exists(folder) else "no such folder"))
     found = search(folder)
     if (str(folder), "unreadable") in [row[:2] for row in found.aside]:
         raise UserError(f"corpus.folder: {folder}: cannot be read")
-    recordings, others, aside = [], [], found.aside
-    for path in found.files:
-        named = path.suffix.lower() in EXTENSIONS
-        if hidden(path, folder):
-            aside += [(str(path), "hidden", "its name, or its folder's, begins with a dot")] if named else []
-        elif named:
-            recordings.append(path)
-        elif path.suffix.lower() not in SILENT:
-            others.append(path)
-    songs = {path.with_suffix("") for path in recordings}
-    alone = (path for path in found.files if path.suffix.lower() in LABELS and path.with_suffix("") not in songs and not hidden(path, folder))
-    return recordings, others, aside + [(str(path), "side_file", "no recording of this name lies beside it") for path in alone]
+    return found
 
 
 def probe(path: Path) -> Aside | None:

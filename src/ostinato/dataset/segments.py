@@ -3,6 +3,9 @@
 A segment `<song>-<number>.flac` has `<song>-<number>.json` beside it: audiocraft's fields (`description` is the prompt; key, bpm, instrument ...)
 and ours: `song`, `split`, `start`, `end` in the song, `chords` and `bars` relative to the segment, all in seconds, and `confidence` (0-1). What is left
 out is listed in `left_out.tsv` with the reason: whole songs that cannot be cut, segments whose chords are doubtful, and music between the cuts.
+
+Side files are for audiocraft and for those who look. What comes after reads `segments.jsonl`: of each segment of the shard, in the order of names, the same and
+its audio's `path` in the folder, `sample_rate` and `frames`.
 """
 
 from __future__ import annotations
@@ -30,27 +33,30 @@ LeftOut = tuple[float, float, str]
 SHORTEST_LEFT_OUT = 0.5
 
 
-def write_segments(song: dict[str, Any], jams: Path, folder: Path, params: Segments) -> list[LeftOut]:
-    """Cut one song and write its segments to `folder`; returns what is left out."""
+def write_segments(song: dict[str, Any], jams: Path, folder: Path, params: Segments) -> tuple[list[dict[str, Any]], list[LeftOut]]:
+    """Cut one song and write its segments to `folder`; returns their rows of the shard's table, and what is left out."""
     duration = song["duration"]
     if not jams.is_file():
-        return [(0.0, duration, "could not be listened to")]
+        return [], [(0.0, duration, "could not be listened to")]
     heard = jamsfile.read(jams)
     pieces = cut(heard.downbeats, heard.chords, heard.sections, [time for time, _ in heard.cadences], duration, params)
     if not pieces:
-        return [(0.0, duration, f"no stretch of {params.min_seconds:g}-{params.max_seconds:g} s begins and ends where the music breaks")]
+        return [], [(0.0, duration, f"no stretch of {params.min_seconds:g}-{params.max_seconds:g} s begins and ends where the music breaks")]
     samples, rate = read(song["path"], sample_rate=params.sample_rate, mono=True, levels=Levels.of(song))
     samples = samples / max(1.0, np.abs(samples).max())  # nothing is clipped; all segments of a song are as loud as they were beside each other
-    left_out = between(pieces, duration)
+    rows, left_out = [], between(pieces, duration)
     for number, (start, end) in enumerate(pieces):
         trust = confidence(start, end, heard.chords, heard.confidences)
         if trust < params.min_confidence:
             left_out.append((start, end, f"chords are doubtful: confidence {trust:.2f}, wanted {params.min_confidence:g}"))
             continue
         name = f"{song['id']}-{number:03d}"
-        soundfile.write(folder / f"{name}.flac", samples[round(start * rate) : round(end * rate)], rate, subtype="PCM_16")
-        write_json(folder / f"{name}.json", describe(name, song, heard, start, end) | {"confidence": round(trust, 3)})
-    return sorted(left_out)
+        sound = samples[round(start * rate) : round(end * rate)]
+        about = describe(name, song, heard, start, end) | {"confidence": round(trust, 3)}
+        soundfile.write(folder / f"{name}.flac", sound, rate, subtype="PCM_16")
+        write_json(folder / f"{name}.json", about)
+        rows.append(about | {"path": f"{name}.flac", "sample_rate": rate, "frames": len(sound)})
+    return rows, sorted(left_out)
 
 
 def between(pieces: list[tuple[float, float]], duration: float) -> list[LeftOut]:

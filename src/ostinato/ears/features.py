@@ -4,7 +4,7 @@ Frame f of a spectrum is centred on sample f * HOP at RATE, ten a second, for an
 numbers of frames, so that no clock drifts and two hours need no more memory than a minute (but for the frames themselves). Spectra are linear
 magnitudes [F, bins], float32:
 
-- `constant_q`: 24 bins per octave from MIDI 24 (Brown, 1991; librosa's variable-Q with a little bandwidth added, so that the bass is not smeared);
+- `constant_q`: 24 bins per octave from MIDI 24 (see ears.constant_q; a little bandwidth is added, so that the bass is not smeared);
 - `log_spectrum`: one Fourier transform of half a second, summed in triangles 24 to the octave from MIDI 36 (as in Böck & Schedl, 2012);
 - `mel`: 40 mel bands, fifty frames a second, for onsets and timbre.
 
@@ -20,13 +20,16 @@ from functools import cache
 import librosa
 import numpy as np
 
+from ostinato.ears.constant_q import PER_OCTAVE
+from ostinato.ears.constant_q import constant_q as constant_q_of
+
 RATE = 16000
 HOP = 1600
 FRAME_RATE = RATE / HOP
 MEL_HOP = 320
 MEL_RATE = RATE / MEL_HOP
 MELS = 40
-BINS_PER_SEMITONE = 2
+BINS_PER_SEMITONE = PER_OCTAVE // 12
 CONSTANT_Q_LOWEST, CONSTANT_Q_BINS = 24, 180
 LOG_LOWEST, LOG_BINS, LOG_WINDOW = 36, 160, 8192
 #: Added to the bandwidth of every constant-Q filter, Hz.
@@ -62,16 +65,8 @@ def blocks(chunks: Iterable[np.ndarray]) -> Iterator[Block]:
 
 def constant_q(block: Block, tuning: float) -> np.ndarray:
     """Constant-Q magnitudes of a block: [frames, CONSTANT_Q_BINS]."""
-    spectrum = librosa.vqt(
-        block.samples,
-        sr=RATE,
-        hop_length=HOP,
-        fmin=librosa.midi_to_hz(CONSTANT_Q_LOWEST),
-        n_bins=CONSTANT_Q_BINS,
-        bins_per_octave=12 * BINS_PER_SEMITONE,
-        tuning=tuning * BINS_PER_SEMITONE,
-        gamma=GAMMA,
-    )
+    lowest = float(librosa.midi_to_hz(CONSTANT_Q_LOWEST + tuning))
+    spectrum = constant_q_of(block.samples, RATE, HOP, lowest, CONSTANT_Q_BINS, GAMMA)
     return _within(np.abs(spectrum).T, block, HOP)
 
 

@@ -1,22 +1,13 @@
-"""What rules read: source files, weights, and what lies in folders of recordings and of MIDI, listed while Snakemake plans."""
+"""What rules read that Snakemake cannot know by itself: source files and weights."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ostinato.corpus.recordings import nothing_in, survey
-from ostinato.corpus.side_files import beside
-from ostinato.files import UNPRINTABLE, UserError, hash_value
-from ostinato.folders import hidden, search
-from ostinato.midi.notes import EXTENSIONS
+from ostinato.files import read_json, sha256, sidecar_path
 from ostinato.sources import command_module, modules, source_file
-
-#: Snakemake takes {} in a name for a wildcard and <> for a variable, and knows no way to say otherwise; it wants UTF-8, and warns of line ends, of blanks
-#: at either end and of `//`, each time.
-STRANGE = re.compile(rf"[{UNPRINTABLE}{{}}<>]|^\s|\s$|//")
 
 
 def sources(command: str) -> list[str]:
@@ -36,32 +27,16 @@ def pretrained(source: str | None) -> list[str]:
     return [str(path)] if source and path.is_file() else []
 
 
-def recordings(folder: str | None) -> list[str]:
-    """What lies below `corpus.folder` and may be sound, and side files, listed now, so that a new one reruns `check`; empty for the embedded corpus."""
-    if folder is None:
-        return []
-    found, unnamed, _ = survey(folder)
-    if not found:
-        raise nothing_in(folder)
-    files = [file for path in found for file in (path, *beside(path))]
-    return sorted({str(path) for path in [*files, *unnamed]})
+def require_company(table: str, beside: Sequence[str]) -> None:
+    """Remove a table over all shards where one of the files beside it is lost, or not what its sidecar says, so that it is made anew, and they with it: no rule names them,
+    since they are left untouched when they would not change.
+    """
+    if os.path.isfile(table) and not all(_whole(Path(table).with_name(name)) for name in beside):
+        for name in beside:
+            Path(table).with_name(name).unlink(missing_ok=True)
+        os.remove(table)
 
 
-def midi_files(folder: str | None) -> list[str]:
-    """MIDI files and tables below `midi.pieces.folder`, listed now as recordings are; empty for the scores that pip brings."""
-    if folder is None:
-        return []
-    if not os.path.isdir(folder):
-        raise UserError(f"midi.pieces.folder: {folder}: no such folder")
-    return [str(path) for path in search(folder).files if path.suffix.lower() in (*EXTENSIONS, ".csv") and not hidden(path, folder)]
-
-
-def watched(files: Sequence[str]) -> list[str]:
-    """The files whose names Snakemake can have, for `input:`."""
-    return [path for path in files if not STRANGE.search(path)]
-
-
-def state_of_others(files: Sequence[str]) -> str:
-    """What tells whether any of the other files has changed: a hash of their names, sizes (bytes) and times (ns); empty where there are none."""
-    states = [(path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in files if STRANGE.search(path)]
-    return hash_value(states) if states else ""
+def _whole(file: Path) -> bool:
+    sidecar = sidecar_path(file)
+    return file.is_file() and (not sidecar.is_file() or read_json(sidecar).get("sha256") == sha256(file))

@@ -16,6 +16,11 @@ def as_json(values: Section | dict[str, Any]) -> str:
     return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def corpus(params: Params) -> str:
+    """What `corpus` says of a song, wherever it lies and whichever shard it goes to."""
+    return as_json(params.corpus.model_dump(mode="json") | {"folder": None, "shards": 1})
+
+
 def training(params: Params) -> str:
     """What `train` says about all runs alike: without the plans, and without `launch`, which says where but not what."""
     return as_json(params.train.model_dump(mode="json", exclude={"base", "tune", "launch"}))
@@ -29,3 +34,8 @@ def training_of_ears(params: Params) -> str:
 def midi_training(params: Params) -> str:
     """What `midi.train` says about all its runs alike."""
     return as_json(params.midi.train.model_dump(mode="json", include=set(Studied.model_fields)))
+
+
+def midi_words(params: Params) -> str:
+    """What `midi.tokens` says about the words of a file; which of them are merged is decided where all files come together."""
+    return as_json(params.midi.tokens.model_dump(mode="json") | {"bpe": 0})

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
-from ostinato.corpus.recordings import EXTENSIONS, FILM
+from ostinato.corpus.recordings import FILM
+from ostinato.files import free_bytes, require_space
+from ostinato.lists import WANTED, Line
 from ostinato.lm.pretrained import pretrained_bytes
 from ostinato.params import Params
 
 
-def expected_bytes(params: Params, songs: Sequence[str], runs: int) -> int:
+def require_room(folder: str, params: Params, lists: Iterable[Iterable[Line]] | None, runs: int) -> None:
+    """Raise UserError where the disk that holds `folder` has no room for what a run is still to write there; `lists`: of recordings, or None for the etudes.
+
+    What is there already is counted only where it decides: a large dataset is a million files.
+    """
+    needed = expected_bytes(params, lists, runs)
+    if free_bytes(folder) < needed:
+        require_space(folder, missing_bytes(folder, needed))
+
+
+def expected_bytes(params: Params, lists: Iterable[Iterable[Line]] | None, runs: int) -> int:
     """What `results/` will hold, in bytes, roughly; meant to catch a disk that is obviously too small.
 
     - A second of music: 16-bit segments, plus 60 % of 16-bit 44.1 kHz for an etude's FLAC.
@@ -20,14 +33,19 @@ def expected_bytes(params: Params, songs: Sequence[str], runs: int) -> int:
     - Demos: 16-bit like the segments. 0.2 GB for the environment's caches, MLflow, logs and the page.
     """
     rate = 2 * params.segments.sample_rate
-    if songs:
-        sizes = [(Path(path).suffix.lower(), os.path.getsize(path)) for path in songs]
-        music = sum(size / (88_200 if suffix == ".wav" else 250_000 if suffix in FILM else 16_000) for suffix, size in sizes if suffix in EXTENSIONS) * rate
+    if lists is not None:
+        music = sum(int(line[2]) / _bytes_a_second(os.path.splitext(line[1])[1]) for lines in lists for line in lines if line[0] == WANTED) * rate
     else:
         etudes = params.corpus.etudes
         music = etudes.songs * (etudes.min_seconds + etudes.max_seconds) / 2 * (rate + 0.6 * 88_200)
     clips = 3 * len(params.demos.prompts + params.demos.heldout) * len(params.demos.seeds)
     return int(music + models_bytes(params, runs) + clips * params.demos.seconds * rate + 2e8)
+
+
+@cache
+def _bytes_a_second(suffix: str) -> int:
+    """Of a recording, by its suffix."""
+    return 88_200 if suffix.lower() == ".wav" else 250_000 if suffix.lower() in FILM else 16_000
 
 
 def models_bytes(params: Params, runs: int) -> int:

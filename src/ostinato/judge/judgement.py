@@ -7,12 +7,10 @@ higher is better. A held-out prompt that does occur in the training labels is re
 
 from __future__ import annotations
 
-import gzip
-import json
 import logging
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -121,18 +119,10 @@ def _read_demo(path: Path) -> Demo:
     return demo
 
 
-def training_progressions(manifest: Path) -> Iterator[list[Triad]]:
-    """The triads in order of each training segment, from the side files beside the manifest's audio."""
-    try:
-        rows = [json.loads(line) for line in gzip.decompress(manifest.read_bytes()).decode().split("\n") if line]
-    except (gzip.BadGzipFile, EOFError, json.JSONDecodeError) as error:
-        raise UserError(f"{manifest}: not a gzipped JSON-lines manifest ({error})") from None
-    for row in rows:
-        side = Path(row["path"]).with_suffix(".json")
-        labels = read_json(side)
-        if "chords" not in labels:
-            raise UserError(f"{side}: lacks 'chords'; expected a list of [start_s, end_s, chord]")
-        yield triads_in_order([Chord.parse(name) for _, _, name in labels["chords"]])
+def training_progressions(segments: Iterable[Mapping[str, Any]]) -> Iterator[list[Triad]]:
+    """The triads in order of each training segment, from rows of the table of segments."""
+    for row in segments:
+        yield triads_in_order([Chord.parse(name) for _, _, name in row["chords"]])
 
 
 def hear_all(demos: Sequence[Demo], listen: Listen, judge: Judge, jobs: int) -> list[Clip]:

@@ -12,6 +12,7 @@ import librosa
 import numpy as np
 
 from ostinato.compiling import compiled_alone
+from ostinato.ears.constant_q import PER_OCTAVE, constant_q
 from ostinato.judge.adherence import Span
 
 #: E1, 41.2 Hz: the lowest string of a bass guitar.
@@ -21,9 +22,6 @@ LOWEST_MIDI = 28
 BASS_SEMITONES = 27
 #: The range whose energy the bass is held against: five octaves, 41-1319 Hz.
 OCTAVES = 5
-#: Quarter-tone bins, of which the semitones are used: at this resolution (Q about 34) a neighbouring semitone falls on a zero of the
-#: Hann window. 12 bins would leak a quarter of the energy to each neighbour; 36 would blur 1.2 s in time where 24 blur 0.8 s at E1.
-BINS_PER_OCTAVE = 24
 HOP = 512
 #: Bass energy less than this share of all energy (-20 dB) is no bass but leakage and plucking noise. Measured on TimGM6mb renders:
 #: 5e-2 to 5e-1 where a bass plays (piano, guitar, organ, strings), 3e-3 to 4e-3 where none does (ukulele).
@@ -43,14 +41,13 @@ class Bass:
 
 @compiled_alone
 def bass_energy(samples: np.ndarray, rate: int) -> Bass:
-    """Fold the constant-Q energy of 41-185 Hz on pitch classes (Brown 1991; librosa.cqt). `samples` [T], `rate` Hz."""
-    lowest = librosa.midi_to_hz(LOWEST_MIDI)
-    spectrum = librosa.cqt(
-        np.asarray(samples, dtype=np.float32), sr=rate, hop_length=HOP, fmin=lowest, n_bins=OCTAVES * BINS_PER_OCTAVE, bins_per_octave=BINS_PER_OCTAVE, tuning=0.0
-    )
+    """Fold the constant-Q energy of 41-185 Hz on pitch classes (see ears.constant_q). `samples` [T], `rate` Hz."""
+    spectrum = constant_q(np.asarray(samples, dtype=np.float32), rate, HOP, float(librosa.midi_to_hz(LOWEST_MIDI)), OCTAVES * PER_OCTAVE)
     # librosa scales a bin with the square root of its window length, 1/f: undone, so that equal amplitudes count alike
-    energy = np.abs(spectrum) ** 2 * 2.0 ** (np.arange(len(spectrum)) / BINS_PER_OCTAVE)[:, None]
-    semitones = energy[:: BINS_PER_OCTAVE // 12]
+    energy = np.abs(spectrum) ** 2 * 2.0 ** (np.arange(len(spectrum)) / PER_OCTAVE)[:, None]
+    # of quarter tones: there (Q about 34) a neighbouring semitone falls on a zero of the Hann window. 12 bins would leak a quarter of the
+    # energy to each neighbour; 36 would blur 1.2 s in time where 24 blur 0.8 s at E1
+    semitones = energy[:: PER_OCTAVE // 12]
     classes = np.zeros((12, energy.shape[1]))
     np.add.at(classes, (LOWEST_MIDI + np.arange(BASS_SEMITONES)) % 12, semitones[:BASS_SEMITONES])
     return Bass(classes, semitones.sum(axis=0), rate / HOP)

@@ -12,6 +12,8 @@ from __future__ import annotations
 import librosa
 import numpy as np
 
+from ostinato.compiling import compiled_alone
+
 BEATS_PER_BAR = 4
 SLOWEST, FASTEST, PREFERRED_TEMPO = 50.0, 200.0, 100.0
 #: Standard deviation of the preference, octaves.
@@ -99,8 +101,13 @@ def follow(onsets: np.ndarray, rate: float, changes: np.ndarray) -> np.ndarray:
         left, right = max(0, first - step // 2), min(len(onsets), first + step + step // 2)
         inside = changes[(changes >= left / rate) & (changes < right / rate)] - left / rate
         tempi.append(best_tempo(onsets[left:right], rate, inside))
-    curve = beat_curve(onsets, rate, changes)
-    _, found = librosa.beat.beat_track(onset_envelope=curve, sr=round(rate * HOP), hop_length=HOP, trim=False, bpm=np.repeat(tempi, step)[: len(onsets)])
+    return led(beat_curve(onsets, rate, changes), rate, np.repeat(tempi, step)[: len(onsets)])
+
+
+@compiled_alone
+def led(curve: np.ndarray, rate: float, tempi: np.ndarray) -> np.ndarray:
+    """Beats (s) led along a curve [M] by tempi [M] (beats per minute), by librosa's dynamic programming."""
+    _, found = librosa.beat.beat_track(onset_envelope=curve, sr=round(rate * HOP), hop_length=HOP, trim=False, bpm=tempi)
     return found / rate
 
 

@@ -27,6 +27,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ostinato.lm.positions import sinusoids, turned, turns
 from ostinato.lm.shape import Shape
+from ostinato.products import attend
 
 #: Positions of steps [S]; their cosines and sines [2, S, dim / heads / 2] where they are rotary.
 Where = tuple[torch.Tensor, torch.Tensor | None]
@@ -71,7 +72,7 @@ class SelfAttention(nn.Module):
                 kept.index_copy_(2, positions, new.to(kept.dtype))
             key, value = past
         causal = seen is None and query.shape[2] > 1
-        mixed = functional.scaled_dot_product_attention(query, key, value, seen, self.dropout if self.training else 0.0, causal)
+        mixed = attend(query, key, value, seen, self.dropout if self.training else 0.0, causal)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
 
@@ -93,7 +94,7 @@ class CrossAttention(nn.Module):
     def forward(self, x: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         """[B, S, dim] -> [B, S, dim]; `text` is what `read` gave."""
         query = self.query(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        mixed = functional.scaled_dot_product_attention(query, *text, None, self.dropout if self.training else 0.0)
+        mixed = attend(query, *text, None, self.dropout if self.training else 0.0)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
 

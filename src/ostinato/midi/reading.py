@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,26 +18,19 @@ from ostinato.pool import LEAST_SECONDS, resilient_map, seconds_for
 MAGIC_BYTES = 12
 
 
-def find(folder: Path, called: str = "") -> tuple[list[Path], list[Path], list[Aside]]:
-    """MIDI files below a folder and tables (.csv), each sorted; what else looks like MIDI, or leads nowhere, as (path, reason, detail).
-
-    Raises:
-        UserError: there is no such folder; `called` is what the message calls it.
-    """
+def find(folder: Path) -> tuple[list[Path], list[Aside]]:
+    """MIDI files below a folder, sorted; what else looks like MIDI, or leads nowhere, as (path, reason, detail). Raises UserError where there is no such folder."""
     if not folder.is_dir():
-        raise UserError(f"{called}{folder}: " + ("not a folder" if folder.exists() else "no such folder"))
-    found, paths, tables, aside = search(folder), [], [], []
-    for path in found.files:
-        suffix = path.suffix.lower()
-        if hidden(path, folder):
-            aside += [(str(path), "hidden", "its name, or its folder's, begins with a dot")] if suffix in EXTENSIONS else []
-        elif suffix in EXTENSIONS:
-            paths.append(path)
-        elif suffix == ".csv":
-            tables.append(path)
-        elif _is_midi(path):
-            aside.append((str(path), "unknown_suffix", f"MIDI by its first bytes; give it one of the suffixes {', '.join(EXTENSIONS)} to have it used"))
-    return paths, tables, found.aside + aside
+        raise UserError(f"{folder}: " + ("not a folder" if folder.exists() else "no such folder"))
+    found = search(folder)
+    files = [Path(file.path) for file in found.files if not hidden(file.path, folder)]
+    paths = [path for path in files if path.suffix.lower() in EXTENSIONS]
+    return paths, found.aside + misnamed(path for path in files if path.suffix.lower() not in (*EXTENSIONS, ".csv"))
+
+
+def misnamed(paths: Iterable[Path]) -> list[Aside]:
+    """Rows for those of some files that are MIDI by their first bytes, though not by their names."""
+    return [(str(path), "unknown_suffix", f"MIDI by its first bytes; give it one of the suffixes {', '.join(EXTENSIONS)} to have it used") for path in paths if _is_midi(path)]
 
 
 def _is_midi(path: Path) -> bool:

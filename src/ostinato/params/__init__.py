@@ -15,7 +15,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from ostinato.files import UserError
-from ostinato.params.blocks import Launch, Loop, Method, NotNegative, Plan, Positive, Seconds, Section, Seed, Share, Split, Sweep
+from ostinato.params.blocks import Launch, Loop, Method, NotNegative, Plan, Positive, Seconds, Section, Seed, Shards, Share, Split, Sweep
 from ostinato.params.demos import Demos
 from ostinato.params.ears import Ears
 from ostinato.params.midi import Midi
@@ -42,7 +42,7 @@ class Corpus(Section):
     min_seconds: Seconds = Field(description="shorter recordings are set aside, seconds")
     silence_db: Annotated[float, Field(lt=0)] = Field(description="recordings whose loudest second stays below this RMS level are silent, dBFS")
     max_damage: Share = Field(description="recordings of which a larger share cannot be decoded, or is missing at the end, are set aside")
-    shards: Positive = Field(description="number of shards; songs go to them by a hash")
+    shards: Shards = Field(description="number of shards; songs go to them by a hash")
     split: Split
     etudes: Etudes
 

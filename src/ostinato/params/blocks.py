@@ -13,6 +13,8 @@ SEEDS = (0, 2**32 - 1)
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(gt=0)]
 Positive = Annotated[int, Field(gt=0)]
+#: Rules that see all shards name each on their command line, which Linux takes up to 131,072 bytes of: 46 a shard at most. A million songs want a thousand.
+Shards = Annotated[int, Field(gt=0, le=2000)]
 Seed = Annotated[int, Field(ge=SEEDS[0], le=SEEDS[1])]
 NotNegative = Annotated[float, Field(ge=0)]
 
@@ -21,6 +23,10 @@ class Section(BaseModel):
     """A part of params.yaml; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+#: The sides that songs and pieces go to; the later ones are held back more.
+SPLITS = ("train", "valid", "test")
 
 
 class Split(Section):

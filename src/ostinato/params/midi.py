@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ostinato.params.blocks import Loop, Method, NotNegative, Positive, Schedule, Seconds, Section, Seed, Share, Split, Sweep
+from ostinato.params.blocks import Loop, Method, NotNegative, Positive, Schedule, Seconds, Section, Seed, Shards, Share, Split, Sweep
 
 
 class Pieces(Section):
@@ -15,7 +15,7 @@ class Pieces(Section):
     folder: str | None = Field(description="folder of MIDI files, searched recursively; null: scores of the music21 wheel")
     per_collection: Positive = Field(description="at most so many of each collection of the wheel")
     min_notes: Positive = Field(description="shorter pieces are set aside")
-    shards: Positive = Field(description="number of shards; compositions go to them by a hash")
+    shards: Shards = Field(description="number of shards; compositions go to them by a hash")
     split: Split
 
 

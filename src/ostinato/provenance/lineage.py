@@ -25,7 +25,7 @@ ALIKE = 3
 
 @dataclass
 class Node:
-    """One file or folder. `step` is the subcommand that made it, "raw" for nobody, "folder" for a gathering of artifacts."""
+    """One file or folder. `step` is the subcommand that made it, "raw" for nobody, "folder" for a gathering of artifacts; `sampled`: `inputs` are some of them."""
 
     path: str
     step: str
@@ -33,6 +33,7 @@ class Node:
     state: str
     record: dict[str, Any] = field(default_factory=dict)
     inputs: list[Edge] = field(default_factory=list)
+    sampled: bool = False
 
 
 @dataclass
@@ -48,10 +49,13 @@ class Walker:
     """Walks with a memory: a path is read and hashed once, however many artifacts come from it. Paths are relative to `project`.
 
     A sidecar that is none raises UserError, or with `go_on` is noted in `broken` (sidecar -> what is wrong), and what it is of has no lineage.
+
+    `sample`: of more inputs of an artifact than so many, no more are followed, spread evenly over them; and of a folder with more files, its names and so many of the
+    files are held against its sidecar. Behind a model there may be a million songs.
     """
 
-    def __init__(self, project: Path | str = "", go_on: bool = False) -> None:
-        self.project, self.go_on = Path(project), go_on
+    def __init__(self, project: Path | str = "", go_on: bool = False, sample: int | None = None) -> None:
+        self.project, self.go_on, self.sample = Path(project), go_on, sample
         self.broken: dict[Path, str] = {}
         self._nodes: dict[str, Node] = {}
         self._hashes: dict[Path, str] = {}
@@ -69,7 +73,9 @@ class Walker:
     def sha256(self, name: str) -> str | None:
         """The present hash of a file or folder; None where there is none."""
         path = self.project / name
-        return hash_contents(self.contents(name)) if path.is_dir() else self._hash(path) if path.exists() else None
+        if not path.is_dir():
+            return self._hash(path) if path.exists() else None
+        return self._of_sample(path) or hash_contents(self.contents(name))
 
     def contents(self, name: str) -> dict[str, str]:
         """The present hash of each file in a folder, by its relative path."""
@@ -83,19 +89,34 @@ class Walker:
             self._hashes[path] = sha256(path)
         return self._hashes[path]
 
+    def _of_sample(self, folder: Path) -> str | None:
+        """What the sidecar of a folder with many files says is its hash, or where its names or some of its files are others, another; None where all files are to be hashed."""
+        record = self._record(sidecar_path(folder)) if self.sample and sidecar_path(folder).is_file() else {}
+        known = record.get("files") or {}
+        if len(known) <= (self.sample or 0):
+            return None
+        some = spread(sorted(known), self.sample)
+        present = contents(folder, lambda path: "")
+        if present.keys() == known.keys():
+            present = {name: self._hash(folder / name) for name in some}
+        return record.get("sha256") if present == {name: known[name] for name in some} else hash_contents(present)
+
     def _trace(self, node: Node) -> None:
         maker = _maker(self.project, node.path)
         if maker is None:
             inside = _artifacts_inside(self.project, node.path)
             node.step = "folder" if inside else "raw"
-            node.inputs = [self._edge({"path": item}) for item in inside]
+            given = [{"path": item} for item in inside]
         else:
             node.record = self._record(maker)
             node.step = str(node.record.get("step", "?"))
             if maker == sidecar_path(self.project / node.path):
                 node.state = _state(node.record.get("sha256"), node.sha256)
             project = _left_of(_artifact(maker), node.record) or self.project
-            node.inputs = [self._edge({**given, "path": within(project / given["path"], self.project)}) for given in node.record["inputs"]]
+            given = [{**one, "path": within(project / one["path"], self.project)} for one in node.record["inputs"]]
+        followed = spread(given, self.sample)
+        node.sampled = len(followed) < len(given)
+        node.inputs = [self._edge(one) for one in followed]
 
     def _record(self, sidecar: Path) -> dict[str, Any]:
         try:
@@ -109,6 +130,11 @@ class Walker:
     def _edge(self, given: dict[str, Any]) -> Edge:
         node = self.walk(given["path"])
         return Edge(node, given.get("sha256"), _state(given.get("sha256"), node.sha256))
+
+
+def spread(items: list[Any], most: int | None) -> list[Any]:
+    """At most so many of some, spread evenly over them, the first among them; None: all."""
+    return items if most is None or len(items) <= most else [items[number * len(items) // most] for number in range(most)]
 
 
 def walk(path: Path | str) -> Node:
@@ -220,21 +246,30 @@ _WORDS = {"changed": "changed since", "missing": "missing"}
 
 
 def chain(root: Node) -> list[dict[str, Any]]:
-    """The way from the raw files to `root`, one entry a step: {"step", "count", "paths" (the first three), "seeds", "commits"}."""
+    """The way from the raw files to `root`, one entry a step: {"step", "count", "paths" (the first three), "seeds", "commits", "sampled": whether there are more}."""
     steps: dict[str, list[Node]] = {}
+    some = {edge.node.path for node in reachable(root) if node.sampled for edge in node.inputs}
     for node in sorted(reachable(root), key=lambda node: node.step != "raw"):  # stable: raw first, then the order of making
         if node.step != "folder":
             steps.setdefault(node.step, []).append(node)
     return [
-        {"step": step, "count": len(nodes), "paths": [node.path for node in nodes[:ALIKE]], "seeds": _all(nodes, "seed"), "commits": _all(nodes, "commit")}
+        {
+            "step": step,
+            "count": len(nodes),
+            "paths": [node.path for node in nodes[:ALIKE]],
+            "seeds": _all(nodes, "seed"),
+            "commits": _all(nodes, "commit"),
+            "sampled": any(node.path in some for node in nodes),
+        }
         for step, nodes in steps.items()
     ]
 
 
 def origin(path: Path, walker: Walker) -> dict[str, Any]:
-    """What a player says of where its clip comes from: {"chain", "troubles"}."""
+    """What a player says of where its clip comes from: {"chain", "troubles", "sample": how many inputs were followed where there are more, or None}."""
     node = walker.walk(path)
-    return {"chain": chain(node), "troubles": troubles(node)}
+    steps = chain(node)
+    return {"chain": steps, "troubles": troubles(node), "sample": walker.sample if any(step["sampled"] for step in steps) else None}
 
 
 def _all(nodes: list[Node], key: str) -> list[Any]:

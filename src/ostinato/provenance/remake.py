@@ -21,6 +21,8 @@ RESULTS = "results"
 LAST_RUN = f"{RESULTS}/logs/run.json"
 #: Steps whose artifacts lie in the folder that their rule makes.
 IN_FOLDERS = ("demos", "ceiling", "compositions")
+#: Steps whose rules name one of their outputs; the others are left as they are when they would not change, and so cannot be asked for.
+GATHERED = {"gather": "segments.npz", "tokenizer": "words.jsonl"}
 #: Steps that no rule takes.
 BY_HAND = ("generate", "compose", "export", "melody")
 
@@ -32,6 +34,8 @@ def target(name: str, step: str) -> str | None:
         return None
     if "models" in parts[1:3] and parts[-1] != "models":  # beside its weights a model's folder has copies that no rule names
         return "/".join([*parts[: parts.index("models") + 2], "state_dict.bin"])
+    if step in GATHERED:
+        return str(PurePosixPath(name).with_name(GATHERED[step]))
     return str(PurePosixPath(name).parent) if step in IN_FOLDERS else name
 
 

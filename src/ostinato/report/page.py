@@ -16,7 +16,7 @@ from typing import Any
 
 import jinja2
 
-from ostinato.files import UserError, commit, read_json, read_table, shown
+from ostinato.files import UserError, commit, read_json, read_table_rows, shown
 from ostinato.harmony.colours import COMMON_NAMES, colours, pitch_colour, short
 from ostinato.harmony.prompts.prompt import PromptError, parse
 from ostinato.params import Report
@@ -27,6 +27,10 @@ from ostinato.report.midi import MidiSources
 WHICH = ("before", "after", "ceiling")
 #: More set-aside files than this are counted, not listed.
 SET_ASIDE_ROWS = 200
+#: The table in a folder of segments of what was left out of its songs (commands.segments).
+LEFT_OUT = "left_out.tsv"
+#: A clip comes from all songs: of more inputs of an artifact, or files in a folder, than so many, no more are looked at. `ostinato verify` looks at all.
+SAMPLE = 64
 #: What the reasons of files that were used begin with (corpus.check).
 USED = "used_"
 #: The reason of what merely lies between segments (dataset.segments); counted, not listed.
@@ -61,12 +65,13 @@ class Sources:
     def paths(self) -> list[Path]:
         """All of them."""
         optional = [path for path in (self.midi_set_aside, self.cost) if path]
-        return [self.scores, self.judgements, self.set_aside, *self.demos, *self.models, *self.segments, *(self.midi.paths if self.midi else []), *optional]
+        left_out = [folder / LEFT_OUT for folder in self.segments]  # not the folders, which hold a dataset's sound
+        return [self.scores, self.judgements, self.set_aside, *self.demos, *self.models, *left_out, *(self.midi.paths if self.midi else []), *optional]
 
 
 def content(params: Report, sources: Sources) -> dict[str, Any]:
     """Everything the template shows."""
-    scores, walker = read_json(sources.scores), lineage.Walker()
+    scores, walker = read_json(sources.scores), lineage.Walker(sample=SAMPLE)
     entries = _entries(sources.judgements)
     cards = [card(prompt, entries, params, sources.demos, walker) for prompt in prompts(entries)]
     return {
@@ -154,28 +159,40 @@ def _asked(prompt: str) -> list[dict[str, str]]:
 
 
 def _set_aside(path: Path) -> dict[str, Any]:
-    """The table of files not taken, and of what is to be said of some that were: {"path", "count", "reasons": [(reason, count)], "rows", "used"}."""
-    rows = read_table(path, {"path", "reason", "detail"})
-    used = [row for row in rows if row["reason"].startswith(USED)]
-    aside = [row for row in rows if row not in used]
-    reasons = Counter(row["reason"] for row in aside).most_common()
-    return {"path": str(path), "count": len(aside), "reasons": reasons, "rows": aside[:SET_ASIDE_ROWS], "used": used[:SET_ASIDE_ROWS], "used_count": len(used)}
+    """The table of files not taken, and of what is to be said of some that were: {"path", "count", "reasons": [(reason, count)], "rows", "used"}; of either the first rows."""
+    reasons, rows = Counter[str](), dict[bool, list[dict[str, str]]]({True: [], False: []})
+    for row in read_table_rows(path, {"path", "reason", "detail"}):
+        reasons[row["reason"]] += 1
+        _first_of(rows[row["reason"].startswith(USED)], row)
+    aside = {reason: count for reason, count in reasons.most_common() if not reason.startswith(USED)}
+    count = sum(aside.values())
+    return {"path": str(path), "count": count, "reasons": list(aside.items()), "rows": rows[False], "used": rows[True], "used_count": reasons.total() - count}
 
 
 def _left_out(folders: Sequence[Path]) -> dict[str, Any]:
-    """Music of the songs that became no segment: {"minutes", "reasons": [(reason, minutes, places)], "rows": the doubtful and whole songs}."""
-    rows = [row for folder in folders for row in read_table(folder / "left_out.tsv", {"path", "start", "end", "reason"})]
-    minutes: defaultdict[str, float] = defaultdict(float)
-    for row in rows:
-        minutes[_sort_of(row["reason"])] += (float(row["end"]) - float(row["start"])) / 60
-    counts = Counter(_sort_of(row["reason"]) for row in rows)
-    told = [row for row in rows if row["reason"] != BESIDE]
+    """Music of the songs that became no segment: {"minutes", "reasons": [(reason, minutes, places)], "rows": the first of the doubtful and whole songs}. Of a row in each
+    of the tables no more is kept than its sum.
+    """
+    minutes, counts, rows, told = defaultdict[str, float](float), Counter[str](), list[dict[str, str]](), 0
+    for row in (row for folder in folders for row in read_table_rows(folder / LEFT_OUT, {"path", "start", "end", "reason"})):
+        sort = _sort_of(row["reason"])
+        minutes[sort] += (float(row["end"]) - float(row["start"])) / 60
+        counts[sort] += 1
+        if row["reason"] != BESIDE:
+            told += 1
+            _first_of(rows, row)
     return {
         "minutes": sum(minutes.values()),
         "reasons": [(reason, value, counts[reason]) for reason, value in sorted(minutes.items(), key=lambda item: item[1], reverse=True)],
-        "count": len(told),
-        "rows": told[:SET_ASIDE_ROWS],
+        "count": told,
+        "rows": rows,
     }
+
+
+def _first_of(rows: list[dict[str, str]], row: dict[str, str]) -> None:
+    """Keep a row for a list on the page unless that is full."""
+    if len(rows) < SET_ASIDE_ROWS:
+        rows.append(row)
 
 
 def _sort_of(reason: str) -> str:

@@ -55,7 +55,9 @@ def train(
         Preempted: told to stop before the end.
         UserError: the loss is not finite, nor was the gradient several times, or memory is short for a single example; the run folder is kept for a look.
     """
-    with Ahead(task) as batches:
+    from ostinato.products import fast_products
+
+    with Ahead(task) as batches, fast_products(group.device):
         return _train(task, loop, plan, folder, notice, method, group, batches)
 
 

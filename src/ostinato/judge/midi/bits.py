@@ -143,11 +143,13 @@ def _bits_of_rows(model: Any, rows: list[list[int]]) -> list[np.ndarray]:
     """Bits of all tokens but the first of each row, in one pass."""
     import torch
 
+    from ostinato.products import fast_products
+
     tokens = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)  # padded behind, where nothing before can see it
     for number, row in enumerate(rows):
         tokens[number, : len(row)] = torch.tensor(row)
     tokens = tokens.to(next(model.parameters()).device)
-    with torch.no_grad():
+    with torch.no_grad(), fast_products(tokens.device):
         logits = model(tokens[:, :-1]).float()
         chosen = logits.gather(-1, tokens[:, 1:, None])[..., 0]
         bits = ((logits.logsumexp(-1) - chosen) / math.log(2)).cpu().numpy()

@@ -36,7 +36,7 @@ def load(folder: Path) -> Any:
 
 def readable(folder: Path, jobs: int) -> tuple[list[Path], list[tuple[str, str]]]:
     """MIDI files under a folder that can be read, sorted, or the file itself; (path, reason) of the others. Raises UserError where there are none at all."""
-    paths, _, listed = ([folder], [], []) if folder.is_file() else find(folder)
+    paths, listed = ([folder], []) if folder.is_file() else find(folder)
     aside = [(path, f"{path}: {reason}, {detail}") for path, reason, detail in listed]
     if not paths:
         raise UserError(f"{folder}: no MIDI file in it; expected files ending in {', '.join(EXTENSIONS)}" + (f"; there is {aside[0][1]}" if aside else ""))

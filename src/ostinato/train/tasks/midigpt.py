@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from torch.nn import functional
 
 from ostinato.files import UserError
 from ostinato.lm import adapters
-from ostinato.lm.midi_model import build_midi, load_midi, save_midi
+from ostinato.lm.midi_model import TOKENIZER_FILE, build_midi, load_midi, save_midi
 from ostinato.lm.pretrained import ADAPTER
+from ostinato.midi.encoding import gathered
 from ostinato.midi.tokens import Tokenizer
 from ostinato.params.blocks import Loop, Method, Schedule
 from ostinato.params.midi import Augmentation, Gpt
@@ -49,8 +49,8 @@ class MidiTask:
         loop: Loop,
         method: Method,
         plan: Schedule,
-        tokenizer: Path,
-        shards: Sequence[Path],
+        tokens: Path,
+        shards: Path,
         init: str | None,
         composer: str | None,
         device: str = "cpu",
@@ -59,11 +59,11 @@ class MidiTask:
         self.validation_examples = loop.validation_examples
         self.method = method if init else method.model_copy(update={"lora": None})
         self.precision = method.precision
-        words = Tokenizer.load(tokenizer)
-        self.data = {split: PiecesDataset(shards, words, split, augmentation, composer) for split in SPLITS}
+        words, found = Tokenizer.load(tokens / TOKENIZER_FILE), gathered(tokens, shards)
+        self.data = {split: PiecesDataset(found, words, split, augmentation, composer) for split in SPLITS}
         self.model = load_midi(init) if init else build_midi(params, words, loop.seed)
         if self.model.tokenizer.fingerprint() != words.fingerprint():
-            raise UserError(f"{tokenizer}: not the words of the model in {init}; expected the tokenizer it was trained with")
+            raise UserError(f"{tokens / TOKENIZER_FILE}: not the words of the model in {init}; expected the tokenizer it was trained with")
         prepare(self.model, self.method, loop.seed).to(device)
         self.context = self.model.context
         self.steps = plan.steps or math.ceil((plan.epochs or 0) * self.data["train"].words / (plan.batch_size * self.context))
@@ -113,8 +113,8 @@ def build(config: dict[str, Any], device: str = "cpu") -> MidiTask:
         Loop.model_validate(loop),
         method,
         Schedule.model_validate(config["plan"]),
-        Path(config["tokenizer"]),
-        [Path(path) for path in config["shards"]],
+        Path(config["tokens"]),
+        Path(config["shards"]),
         config["init"],
         config["composer"],
         device,

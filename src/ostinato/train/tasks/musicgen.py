@@ -7,7 +7,6 @@ share: codebook k weighs `codebook_decay`^k.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from ostinato.codec.codec import load_codec
+from ostinato.codec.encoding import Table
 from ostinato.lm import adapters
 from ostinato.lm import model as lm_model
 from ostinato.lm.delays import inputs_and_targets
@@ -46,9 +46,7 @@ class Shown:
 class MusicGenTask:
     """See the module; satisfies train.loop.Task. `init`: a folder or a hub's name; `adopted`: it is taken as it is; `device`: where it is trained."""
 
-    def __init__(
-        self, params: Model, training: Training, plan: Plan, codec: Path, codes: Sequence[Path], init: str | None, chords: bool, adopted: bool = False, device: str = "cpu"
-    ) -> None:
+    def __init__(self, params: Model, training: Training, plan: Plan, codec: Path, codes: Path, init: str | None, chords: bool, adopted: bool = False, device: str = "cpu") -> None:
         codec_model = load_codec(codec)
         self.params, self.training, self.plan, self.chords, self.device = params, training, plan, chords, device
         self.init, self.adopted = init, adopted
@@ -56,11 +54,12 @@ class MusicGenTask:
         self.precision = self.method.precision
         self.frame_rate = codec_model.frame_rate
         self.decay = training.codebook_decay ** torch.arange(codec_model.num_codebooks)
-        self.data = {split: CodesDataset(codes, split) for split in SPLITS}
+        table = Table.load(codes)
+        self.data = {split: CodesDataset(table, split) for split in SPLITS}
         self.model = lm_model.load_lm(init) if init else lm_model.build_lm(params, codec_model.num_codebooks, codec_model.cardinality, self.frame_rate, training.seed)
         prepare(self.model, self.method, training.seed, adopted).to(device)
         self.frames = int(plan.segment_seconds * self.frame_rate)
-        self.steps = 0 if adopted else plan.steps or math.ceil(plan.epochs * self.data["train"].frames / (plan.batch_size * self.frames))
+        self.steps = 0 if adopted else plan.steps or math.ceil((plan.epochs or 0) * self.data["train"].frames / (plan.batch_size * self.frames))
 
     def batch(self, split: str, step: int) -> Shown:
         """The batch of a step, the same whoever computes it, and however it is divided; or what is validated on, the same for every run."""
@@ -88,9 +87,10 @@ class MusicGenTask:
         tokens, targets, weights = (value[some].to(self.device) for value in (batch.tokens, batch.targets, batch.weights))
         with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.method.precision == "bf16"):
             logits = self.model(tokens, batch.texts[some])
-        counts = weights > 0
-        losses = functional.cross_entropy(logits[counts].float(), targets[counts], reduction="none")
-        return (weights[counts] * losses).sum(), len(losses)
+        # all codes of a step side by side, as the head says them; padding weighs nothing, and to pick the others would copy the logits, there and back
+        said, padding = logits.transpose(1, 2).flatten(0, 2), self.model.decoder.special
+        losses = functional.cross_entropy(said.float(), targets.transpose(1, 2).flatten(), reduction="none", ignore_index=padding)
+        return (weights.transpose(1, 2).flatten() * losses).sum(), int((weights > 0).sum())
 
     def need(self, micro: int) -> str:
         """What a micro-batch is predicted to take, for a message."""
@@ -118,7 +118,7 @@ def build(config: dict[str, Any], device: str = "cpu") -> MusicGenTask:
         Training.model_validate(config["loop"]),
         Plan.model_validate(config["plan"]),
         Path(config["codec"]),
-        [Path(path) for path in config["codes"]],
+        Path(config["codes"]),
         config["init"],
         config["chords"],
         config["adopted"],

@@ -5,15 +5,14 @@ Batches depend on (seed, split, step) alone. Ids are int64 [B, S]; what is count
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ostinato.files import UserError, read_jsonl
+from ostinato.files import UserError
 from ostinato.midi.augmentation import Augment
+from ostinato.midi.encoding import Gathered, translated
 from ostinato.midi.metadata import same_composer
 from ostinato.midi.tokens import TIME, Tokenizer
 from ostinato.params.midi import Augmentation
@@ -35,22 +34,18 @@ class Windows:
 
 
 class PiecesDataset:
-    """The pieces of one split in several shards, of one composer or of all."""
+    """The pieces of one split in all shards, of one composer or of all."""
 
-    def __init__(self, shards: Sequence[Path], tokenizer: Tokenizer, split: str, augmentation: Augmentation, composer: str | None = None) -> None:
-        self.tokenizer, self.arrays = tokenizer, [np.load(path, mmap_mode="r") for path in shards]
+    def __init__(self, words: Gathered, tokenizer: Tokenizer, split: str, augmentation: Augmentation, composer: str | None = None) -> None:
+        self.tokenizer, self.arrays, self.translation = tokenizer, words.arrays, words.translation
         self.augment = Augment(tokenizer, augmentation) if split == "train" and any(augmentation.model_dump().values()) else None
-        self.rows = [
-            (shard, row)
-            for shard, path in enumerate(shards)
-            for row in read_jsonl(path.with_suffix(".jsonl"))
-            if row["split"] == split and row["length"] and same_composer(composer, row["composer"])
-        ]
+        self.rows = [row for row in words.rows if row["split"] == split and same_composer(composer, row["composer"])]
         if not self.rows:
-            raise UserError(f"{', '.join(map(str, shards))}: no piece of split '{split}'" + (f" by {composer}" if composer else ""))
-        lengths = np.array([row["length"] for _, row in self.rows], float)
+            raise UserError(f"no piece of split '{split}'" + (f" by {composer}" if composer else "") + " among those that have words")
+        lengths = np.array([row["length"] for row in self.rows], float)
         self.words, self.shares = int(lengths.sum()), lengths / lengths.sum()
-        self.silent = np.isin(tokenizer.kinds, TIME)
+        kinds = np.where(self.translation >= 0, tokenizer.kinds[self.translation], "")  # of the shards' words
+        self.silent, self.names_program = np.isin(kinds, TIME), kinds == "Program"
 
     def batch(self, rng: np.random.Generator, size: int, context: int, dropout: float) -> Windows:
         """`size` windows of up to `context` + 1 ids, padded to the longest; pieces are drawn in proportion to their length."""
@@ -65,15 +60,16 @@ class PiecesDataset:
 
     def example(self, index: int, rng: np.random.Generator, context: int, dropout: float) -> tuple[list[int], np.ndarray]:
         """A window's prefix and its words."""
-        shard, row = self.rows[index]
-        first = self._start(shard, row, int(rng.integers(-int(EARLY_SHARE * context), row["length"])))
+        row = self.rows[index]
+        first = self._start(row, int(rng.integers(-int(EARLY_SHARE * context), row["length"])))
         prefix = self.prefix(row, rng, dropout, begins=first == 0)
         # a merged word holds several single ones, a slower tempo takes more of them than were taken out
         room = context + 1 - len(prefix)
         last = min(row["length"], first + (4 if self.tokenizer.merges else 1) * room)
-        words = np.asarray(self.arrays[shard][row["start"] + first : row["start"] + last]).astype(np.int64)
+        spoken = self.arrays.of(row, first, last)
         if first:
-            words = np.concatenate([self._program(shard, row, first), words])
+            spoken = np.concatenate([self._program(row, first), spoken])
+        words = translated(spoken, self.translation)
         if self.augment:
             words = self.augment(words, rng)
         words = self.tokenizer.merged(words)
@@ -88,16 +84,15 @@ class PiecesDataset:
         composer, genre = (value if value and self.tokenizer.knows(kind, value) else None for kind, value in (("Composer", row["composer"]), ("Genre", row["genre"])))
         return self.tokenizer.prefix(composer if said[0] else None, genre if said[1] else None, programs if said[2] else None, begins)
 
-    def _start(self, shard: int, row: dict[str, Any], place: int) -> int:
+    def _start(self, row: dict[str, Any], place: int) -> int:
         """The next word at or after `place` that comes after a shift of time, between two onsets; 0 where there is none near."""
         if place <= 0:
             return 0
-        near = self.silent[self.arrays[shard][row["start"] + place - 1 : row["start"] + min(place + SEARCH, row["length"])]]
+        near = self.silent[self.arrays.of(row, place - 1, min(place + SEARCH, row["length"]))]
         found = np.flatnonzero(near[:-1] & ~near[1:])
         return place + int(found[0]) if len(found) else 0
 
-    def _program(self, shard: int, row: dict[str, Any], first: int) -> np.ndarray:
+    def _program(self, row: dict[str, Any], first: int) -> np.ndarray:
         """The word of the program that plays at a window's start, where programs are words."""
-        before = np.asarray(self.arrays[shard][row["start"] : row["start"] + first]).astype(np.int64)
-        said = np.flatnonzero(self.tokenizer.kinds[before] == "Program")
-        return before[said[-1:]]
+        before = self.arrays.of(row, 0, first)
+        return before[np.flatnonzero(self.names_program[before])[-1:]]
