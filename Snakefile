@@ -70,7 +70,7 @@ rule dataset:
         rules.manifests.output,
         rules.codec.output,
         expand([*rules.listen.output, *rules.segments.output, *rules.codes.output], shard=SHARDS),
-        "results/codes/segments.npz",
+        rules.gather.output,
     message:
         "The dataset is there"
 
@@ -97,7 +97,7 @@ rule midi:
         [] if MIDI_FOLDER else rules.scores.output,
         expand(rules.check_midi.output, shard=MIDI_SHARDS),
         rules.pieces.output,
-        "results/midi/tokens/words.jsonl",
+        rules.tokenizer.output,
         rules.pretrain.output,
         rules.best_midi.output,
         expand(rules.finetune.output, composer=MIDI_MODELS[1:]),

@@ -33,12 +33,14 @@ from ostinato.codec.fitting import sampled  # noqa: E402
 from ostinato.codec.spectral import build  # noqa: E402
 from ostinato.dataset.manifests import MANIFEST, SEGMENTS  # noqa: E402
 from ostinato.dataset.segments import describe  # noqa: E402
-from ostinato.files import read_json, write_jsonl, write_set_aside, write_sidecar, write_table  # noqa: E402
+from ostinato.files import read_json, write_jsonl  # noqa: E402
 from ostinato.harmony.chords import Chord  # noqa: E402
 from ostinato.harmony.keys import Key  # noqa: E402
 from ostinato.listen.jamsfile import Description  # noqa: E402
 from ostinato.lm.pretrained import CODEC_FILE  # noqa: E402
 from ostinato.params import load  # noqa: E402
+from ostinato.sidecars import write_sidecar  # noqa: E402
+from ostinato.tables import write_set_aside, write_table  # noqa: E402
 
 #: Where the Snakefile keeps the lists of a folder.
 LISTED = "results/lists/corpus/folder/{shard}.jsonl"

@@ -9,11 +9,12 @@ import numpy as np
 import soundfile
 
 from ostinato.cli import main
-from ostinato.files import write_json, write_jsonl, write_sidecar, write_text
+from ostinato.files import write_json, write_jsonl, write_text
 from ostinato.harmony.chords import COMMON, Chord
 from ostinato.harmony.prompts.prompt import parse
 from ostinato.midi.notes import Piece, write_midi
 from ostinato.report import figures
+from ostinato.sidecars import write_sidecar
 
 PROMPTS = ("piano CMajor", "ukulele Cmaj, followed by Fmaj, Gmaj, and Cmaj")
 HELDOUT = ("guitar Amaj, followed by C#min, Dmaj, and Emaj",)

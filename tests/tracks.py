@@ -10,9 +10,10 @@ from typing import Any
 from music import PARAMS
 from ostinato.cli import main
 from ostinato.dataset.manifests import duplicated
-from ostinato.files import read_jsonl, read_table, write_jsonl
+from ostinato.files import read_jsonl, write_jsonl
 from ostinato.params.midi import Tokens
 from ostinato.sources import command_module
+from ostinato.tables import read_table
 
 TOKENS = PARAMS.midi.tokens
 PIECES = {"folder": None, "per_collection": 2, "min_notes": 16, "split": {"valid": 0.3, "test": 0.3}, "shards": 2}

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from glob import glob
 
-from ostinato.files import UserError, shown, write_json
 from ostinato import lists
 from ostinato.corpus.listing import recordings_in
+from ostinato.escapes import shown
+from ostinato.files import UserError, write_json
 from ostinato.graph import inputs, sections
 from ostinato.graph.inputs import sources
 from ostinato.graph.sections import as_json

@@ -15,7 +15,8 @@ import sys
 from typing import Any
 
 from ostinato import __version__
-from ostinato.files import UserError, refuse_full_disk, shown
+from ostinato.escapes import shown
+from ostinato.files import UserError, refuse_full_disk
 from ostinato.sources import command_module
 
 #: What each command does. The module of a command has its name, below ostinato.commands.

@@ -20,7 +20,7 @@ from ostinato.compose.compose import Composition, accompany, effective, go_on, i
 from ostinato.compose.draft import Draft, Words
 from ostinato.compose.melody import skyline
 from ostinato.etudes.rendering import SAMPLE_RATE, soundfont
-from ostinato.files import UserError, read_json, read_table, sidecar_path
+from ostinato.files import UserError, read_json
 from ostinato.generate.sampling import Sampling
 from ostinato.judge.midi.notes import melody_recall
 from ostinato.lm.midi_model import build_midi, save_midi
@@ -28,6 +28,8 @@ from ostinato.midi.notes import DRUMS, Piece, read_midi, write_midi
 from ostinato.midi.rendering import pedalled, render_piece
 from ostinato.midi.tokens import Tokenizer
 from ostinato.params.midi import Gpt, Tokens
+from ostinato.sidecars import sidecar_path
+from ostinato.tables import read_table
 
 #: Few shifts and durations: a model that says anything comes to an end sooner.
 PLAIN = {

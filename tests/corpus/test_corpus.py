@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from ostinato.files import read_json, read_table, write_jsonl, write_set_aside
+from ostinato.files import read_json, write_jsonl
+from ostinato.tables import read_table, write_set_aside
 from tones import CORPUS, RATE, tone
 from tracks import check
 

@@ -18,12 +18,13 @@ from ostinato.corpus.beats import beat_entries, beats_of
 from ostinato.corpus.labels import chord_entries, cover, labels_of
 from ostinato.corpus.side_files import side_files
 from ostinato.dataset.cuts import cut
-from ostinato.files import UserError, read_json, read_jsonl, read_table, write_jsonl
+from ostinato.files import UserError, read_json, read_jsonl, write_jsonl
 from ostinato.harmony.chords import QUALITIES, Chord, ChordError, read
 from ostinato.listen import jamsfile
 from ostinato.listen import songs as stage
 from ostinato.listen.chords import VOCABULARIES, recognise
 from ostinato.listen.evidence import Evidence, columns
+from ostinato.tables import read_table
 from tracks import check
 
 SONG_SECONDS = 24.0

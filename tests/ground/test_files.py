@@ -12,23 +12,10 @@ import time
 
 import pytest
 
-from ostinato.files import (
-    UserError,
-    atomic,
-    contents,
-    hash_value,
-    read_json,
-    read_jsonl,
-    read_table,
-    sha256,
-    shown,
-    write_json,
-    write_jsonl,
-    write_set_aside,
-    write_table,
-    write_text,
-)
+from ostinato.escapes import shown
+from ostinato.files import UserError, atomic, contents, hash_value, read_json, read_jsonl, sha256, write_json, write_jsonl, write_text
 from ostinato.scratch import tidy
+from ostinato.tables import read_table, write_set_aside, write_table
 
 LATIN = os.fsdecode(b"caf\xe9.wav")  # written where names are ISO 8859-1
 NAMES = [

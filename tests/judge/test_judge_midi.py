@@ -17,13 +17,14 @@ from odd_midi import tune as tune_of_bytes
 from ostinato.cli import main
 from ostinato.commands import bits_per_note as bits_per_note_command
 from ostinato.commands import judge_midi as judge_midi_command
-from ostinato.files import UserError, read_json, write_jsonl, write_sidecar
+from ostinato.files import UserError, read_json, write_jsonl
 from ostinato.judge.midi.bits import Asked, Encoded, cut, encode_file, evaluate, residual_bits, token_bits, wrong_labels
 from ostinato.judge.midi.copies import Copy, TrainingSet, symbols
 from ostinato.judge.midi.ngrams import NGrams
 from ostinato.judge.midi.notes import longest_silence, melody_recall, note_metrics
 from ostinato.judge.midi.overlap import overlap_area, overlap_areas
 from ostinato.midi.notes import DRUMS, Piece, write_midi
+from ostinato.sidecars import write_sidecar
 
 JUDGE = {"bootstrap": 200, "permutations": 50, "confidence": 0.95, "min_share": 0.5, "silence_db": -50, "seed": 7}
 MAJOR, CHROMATIC = (60, 62, 64, 65, 67, 69, 71), tuple(range(60, 72))

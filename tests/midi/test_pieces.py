@@ -13,13 +13,14 @@ import pytest
 from odd_midi import HANDED, OFF, ON, event, riff, song, tune
 from ostinato.commands import melody as melody_command
 from ostinato.commands import scores_to_midi as scores_to_midi_command
-from ostinato.files import UserError, read_table, sha256
+from ostinato.files import UserError, sha256
 from ostinato.midi import melodies, reading, scores
 from ostinato.midi.duplicates import highest
 from ostinato.midi.metadata import same_composer
 from ostinato.midi.notes import DRUMS, Piece, read_midi, write_midi
 from ostinato.midi.vocabulary import Said, wordless
 from ostinato.params.midi import Words
+from ostinato.tables import read_table
 from tracks import PIECES, TOKENS, pieces_of
 
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from odd_midi import HANDED, event, song, tune
-from ostinato.files import UserError, read_jsonl, read_table
+from ostinato.files import UserError, read_jsonl
 from ostinato.midi.augmentation import Augment
 from ostinato.midi.encoding import every_word, gathered, translated, translation
 from ostinato.midi.notes import DRUMS, Piece, write_midi
 from ostinato.midi.tokens import TIME, Tokenizer
 from ostinato.params import load
 from ostinato.params.midi import Augmentation, Tokens
+from ostinato.tables import read_table
 from ostinato.train.tasks.words import PiecesDataset
 from project import ROOT
 from tracks import check_midi, words_of

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from ostinato.cli import main
-from ostinato.files import read_json, sidecar_path, write_json, write_set_aside, write_sidecar, write_text
+from ostinato.files import read_json, write_json, write_text
 from ostinato.provenance import lineage, remake
+from ostinato.sidecars import sidecar_path, write_sidecar
+from ostinato.tables import write_set_aside
 
 SNAKEMAKE = "to make it anew: snakemake {} --force --profile cluster/local"
 JAMS = "results/listen/shard-00/b.jams"

@@ -11,10 +11,12 @@ import pytest
 from browser import CHROMIUM, luminance, seen_in_a_browser
 from fake_results import EVIL, HELDOUT, PROMPTS, build, report
 from ostinato.cli import main
-from ostinato.files import UserError, read_json, write_json, write_set_aside, write_sidecar, write_table, write_text
+from ostinato.files import UserError, read_json, write_json, write_text
 from ostinato.harmony.chords import COMMON
 from ostinato.provenance import lineage
 from ostinato.report import figures, players
+from ostinato.sidecars import write_sidecar
+from ostinato.tables import write_set_aside, write_table
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ import torch
 
 from ostinato.cli import main
 from ostinato.codec.encoding import TABLE, Table, write_gathered
-from ostinato.files import UserError, commit, read_json, read_jsonl, sha256, write_json, write_jsonl
+from ostinato.files import UserError, read_json, read_jsonl, sha256, write_json, write_jsonl
 from ostinato.harmony.prompts.prompt import parse
 from ostinato.machine import machine
+from ostinato.sidecars import commit
 from ostinato.sources import PLUMBING, fingerprint, imports, modules
 from ostinato.train.average import Average
 from ostinato.train.loop import Preempted, learning_rate, train

@@ -13,6 +13,7 @@ from ostinato.dataset.manifests import read_manifest
 from ostinato.files import UserError, atomic
 from ostinato.lm.pretrained import CODEC_FILE
 from ostinato.params import Codec
+from ostinato.sampling import share_of
 
 
 def fit(manifest: Path, out: Path, params: Codec) -> list[Path]:
@@ -47,11 +48,10 @@ def sampled(manifest: Path, seconds: float) -> tuple[list[dict[str, Any]], float
 
 def _spread(rows: Iterable[dict[str, Any]], seconds: float, total: float) -> Iterator[dict[str, Any]]:
     """Segments spread evenly over a manifest of `total` seconds, until they last `seconds`."""
-    share, taken = min(1.0, seconds / total), 0.0
-    for index, row in enumerate(rows):
-        if int((index + 1) * share) > int(index * share) or share == 1.0:
-            taken += row["duration"]
-            yield row
+    taken = 0.0
+    for row in share_of(rows, min(1.0, seconds / total)):
+        taken += row["duration"]
+        yield row
         if taken >= seconds:
             return
 

@@ -6,8 +6,9 @@ import argparse
 import math
 from pathlib import Path
 
-from ostinato.files import UserError, read_json, write_json, write_sidecar
+from ostinato.files import UserError, read_json, write_json
 from ostinato.lm.pretrained import LM_FILE
+from ostinato.sidecars import write_sidecar
 from ostinato.train.delivery import BESIDE, copy_model
 
 

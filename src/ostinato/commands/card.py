@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ostinato.files import read_json, write_json, write_sidecar, write_text
+from ostinato.files import read_json, write_json, write_text
 from ostinato.listen import card
 from ostinato.params import Listen, section
 from ostinato.params.ears import Ears
+from ostinato.sidecars import write_sidecar
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,12 +11,13 @@ import soxr
 
 from ostinato.codec.codec import load_codec
 from ostinato.etudes import rendering
-from ostinato.files import atomic, write_sidecar
+from ostinato.files import atomic
 from ostinato.generate.ceiling import perform
 from ostinato.generate.demos import slug
 from ostinato.harmony.prompts.prompt import parse
 from ostinato.lm.pretrained import CODEC_FILE
 from ostinato.params import Corpus, Demos, section
+from ostinato.sidecars import write_sidecar
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,9 +12,11 @@ from ostinato.commands import songs
 from ostinato.corpus.check import dead, drop_duplicates, examine
 from ostinato.corpus.listing import recordings_in
 from ostinato.corpus.recordings import probe
-from ostinato.files import write_jsonl, write_set_aside, write_sidecar
+from ostinato.files import write_jsonl
 from ostinato.params import Corpus, section
 from ostinato.pool import resilient_map, seconds_for
+from ostinato.sidecars import write_sidecar
+from ostinato.tables import write_set_aside
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,12 +8,14 @@ import os
 from pathlib import Path
 
 from ostinato import lists
-from ostinato.files import write_jsonl, write_set_aside, write_sidecar
+from ostinato.files import write_jsonl
 from ostinato.midi.encoding import write_words
 from ostinato.midi.pieces import examine_all
 from ostinato.midi.reading import misnamed
 from ostinato.params import part
 from ostinato.params.midi import Pieces, Tokens
+from ostinato.sidecars import write_sidecar
+from ostinato.tables import write_set_aside
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

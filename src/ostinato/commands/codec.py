@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ostinato.codec.codec import load_codec
 from ostinato.codec.fitting import fetch, fit
-from ostinato.files import UserError, write_sidecar
+from ostinato.files import UserError
 from ostinato.lm.pretrained import CODEC_FILE
 from ostinato.params import Codec, section
+from ostinato.sidecars import write_sidecar
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,8 +11,9 @@ from ostinato.codec.codec import load_codec
 from ostinato.codec.encoding import index_row
 from ostinato.corpus.recordings import read
 from ostinato.dataset.manifests import segments_of
-from ostinato.files import UserError, atomic, write_jsonl, write_sidecars
+from ostinato.files import UserError, atomic, write_jsonl
 from ostinato.lm.pretrained import CODEC_FILE
+from ostinato.sidecars import write_sidecar
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,5 +41,5 @@ def run(args: argparse.Namespace) -> None:
     with atomic(args.out) as path:
         np.save(path, np.concatenate(encoded, axis=1))
     write_jsonl(args.out.with_suffix(".jsonl"), index)
-    write_sidecars([args.out, args.out.with_suffix(".jsonl")], "codes", [args.codec / CODEC_FILE, args.segments])
+    write_sidecar([args.out, args.out.with_suffix(".jsonl")], "codes", [args.codec / CODEC_FILE, args.segments])
     print(f"{len(index)} segments, {start} frames of {codec.num_codebooks} codes")

@@ -11,9 +11,10 @@ import numpy as np
 
 from ostinato.commands import options
 from ostinato.compose.files import SAMPLING, named, read_melody, read_said, refuse_strangers, write_composition, write_wav
-from ostinato.files import UserError, write_sidecar
+from ostinato.files import UserError
 from ostinato.machine import machine
 from ostinato.midi.reading import one
+from ostinato.sidecars import write_sidecar
 
 if TYPE_CHECKING:
     from ostinato.compose.compose import Composition

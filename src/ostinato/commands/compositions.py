@@ -6,10 +6,12 @@ import argparse
 from pathlib import Path
 
 from ostinato.compose.compositions import HELD, MELODIES, PRETRAINED, described, plan, write_all
-from ostinato.files import UserError, atomic, read_jsonl, write_set_aside, write_sidecar
+from ostinato.files import UserError, atomic, read_jsonl
 from ostinato.machine import machine
 from ostinato.params import part
 from ostinato.params.midi import Compositions
+from ostinato.sidecars import write_sidecar
+from ostinato.tables import write_set_aside
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

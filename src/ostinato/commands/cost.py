@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from ostinato.cluster.cost import COLUMNS, collect, find_benchmarks, find_jobs, training_jobs
-from ostinato.files import write_sidecar, write_table
+from ostinato.sidecars import write_sidecar
+from ostinato.tables import write_table
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

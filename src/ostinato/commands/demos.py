@@ -9,11 +9,12 @@ from typing import Any
 
 import soundfile
 
-from ostinato.files import atomic, sha256, write_sidecar
+from ostinato.files import atomic, sha256
 from ostinato.generate.demos import slug
 from ostinato.harmony.prompts.prompt import parse
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE
 from ostinato.params import Demos, section
+from ostinato.sidecars import write_sidecar
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,10 @@ import numpy as np
 from ostinato.ears.labels import SPECTRA
 from ostinato.ears.spectra import FRAMES, SECONDS, chunk, chunks, clip
 from ostinato.etudes.rendering import Player, soundfont
-from ostinato.files import atomic, require_space, write_sidecar
+from ostinato.files import atomic, require_space
 from ostinato.params import part
 from ostinato.params.ears import Drills
+from ostinato.sidecars import write_sidecar
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

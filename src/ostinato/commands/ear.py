@@ -9,10 +9,11 @@ from typing import Any
 
 from ostinato.commands import options
 from ostinato.ears.labels import SPECTRA
-from ostinato.files import atomic, read_json, write_sidecar
+from ostinato.files import atomic, read_json
 from ostinato.machine import trained_on
 from ostinato.params import part
 from ostinato.params.blocks import Launch, Loop, Plan
+from ostinato.sidecars import write_sidecar
 from ostinato.train.launch import deliver, launch
 from ostinato.train.signature import signed
 from ostinato.train.work import TrainJob

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ostinato.etudes import rendering
 from ostinato.etudes.songs import FLAC_SHARE, write_song
-from ostinato.files import atomic, require_space, write_sidecar
+from ostinato.files import atomic, require_space
 from ostinato.params import Corpus, section
+from ostinato.sidecars import write_sidecar
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,9 @@ import argparse
 import shutil
 from pathlib import Path
 
-from ostinato.files import UserError, atomic, sha256, write_sidecar
+from ostinato.files import UserError, atomic, sha256
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, locate
+from ostinato.sidecars import write_sidecar
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ostinato.codec.encoding import CONTENTS, TABLE, write_gathered
 from ostinato.dataset.manifests import duplicated
-from ostinato.files import write_sidecars
+from ostinato.sidecars import write_sidecar
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +20,6 @@ def run(args: argparse.Namespace) -> None:
     """Write the table, and what it holds."""
     folder = args.codes[0].parent
     contents, changed = write_gathered(args.codes, duplicated(args.duplicates))
-    write_sidecars([folder / TABLE, folder / CONTENTS], "gather", [args.duplicates, *(path.with_suffix(".jsonl") for path in args.codes)])
+    write_sidecar([folder / TABLE, folder / CONTENTS], "gather", [args.duplicates, *(path.with_suffix(".jsonl") for path in args.codes)])
     counts = ", ".join(f"{count} {split}" for split, count in contents["segments"].items())
     print(f"{counts} segments in {folder / TABLE}, " + ("other ones than before" if changed else "the same as before"))

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.commands import options
-from ostinato.files import UserError, sidecar_path, write_sidecar
+from ostinato.files import UserError
 from ostinato.generate.clips import MODEL, SAMPLING, model_of, recall, refuse_rate, understood, write_clip, write_stream
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, locate
 from ostinato.machine import difference
+from ostinato.sidecars import sidecar_path, write_sidecar
 
 #: What is written, chosen by the suffix; only the first while it comes.
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff")

@@ -8,11 +8,12 @@ import os
 from pathlib import Path
 
 from ostinato.dataset.manifests import described
-from ostinato.files import write_json, write_sidecar
+from ostinato.files import write_json
 from ostinato.harmony.prompts.prompt import parse
 from ostinato.judge.adherence import seen_prompts
 from ostinato.judge.judgement import find_demos, hear_all, judgement, score, summarise, training_progressions
 from ostinato.params import section
+from ostinato.sidecars import write_sidecar
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,11 +7,12 @@ import logging
 import os
 from pathlib import Path
 
-from ostinato.files import UserError, write_json, write_sidecar
+from ostinato.files import UserError, write_json
 from ostinato.judge.midi.bits import grid
 from ostinato.judge.midi.judgement import Training, compare, encode_rows, find_demos, judge_piece, judgement, likelihood, read_rows
 from ostinato.judge.midi.likelihood import load
 from ostinato.params import Judge, section
+from ostinato.sidecars import write_sidecar
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,11 @@ import argparse
 import logging
 from pathlib import Path
 
-from ostinato.files import atomic, read_jsonl, refuse_full_disk, write_sidecar, write_table
+from ostinato.files import atomic, read_jsonl, refuse_full_disk
 from ostinato.listen.songs import give_back_memory, listen
 from ostinato.params import Listen, section
+from ostinato.sidecars import write_sidecar
+from ostinato.tables import write_table
 
 log = logging.getLogger(__name__)
 #: Memory is given back after so many songs.

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from ostinato.dataset.manifests import MANIFEST, SEGMENTS, duplicated, write_manifests
-from ostinato.files import write_sidecars
 from ostinato.params.blocks import SPLITS
+from ostinato.sidecars import write_sidecar
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,5 +20,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the three manifests."""
     counts = write_manifests(args.segments, duplicated(args.duplicates), args.out)
-    write_sidecars([args.out / split / MANIFEST for split in SPLITS], "manifests", [args.duplicates, *(folder / SEGMENTS for folder in args.segments)])
+    write_sidecar([args.out / split / MANIFEST for split in SPLITS], "manifests", [args.duplicates, *(folder / SEGMENTS for folder in args.segments)])
     print(", ".join(f"{counts[split]} {split}" for split in SPLITS) + " segments")

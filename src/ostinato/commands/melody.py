@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ostinato.files import write_sidecar
 from ostinato.midi.melodies import MELODIES, PROGRAM, melody
 from ostinato.midi.notes import write_midi
+from ostinato.sidecars import write_sidecar
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.commands import options
-from ostinato.files import UserError, read_json, write_sidecar
+from ostinato.files import UserError, read_json
 from ostinato.lm.pretrained import LM_FILE
 from ostinato.machine import trained_on
 from ostinato.midi.encoding import CONTENTS
 from ostinato.params import part
 from ostinato.params.blocks import Launch, Schedule
 from ostinato.params.midi import Augmentation, Gpt, Studied
+from ostinato.sidecars import write_sidecar
 from ostinato.train.launch import deliver, each_run, launch
 from ostinato.train.signature import signed
 from ostinato.train.work import TrainJob

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import UserError, sidecar_path
+from ostinato.files import UserError
 from ostinato.params.blocks import SEEDS
+from ostinato.sidecars import sidecar_path
 
 #: A day; nobody waits for more.
 MOST_SECONDS = 86400.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ostinato import lists
 from ostinato.commands.check_midi import check
-from ostinato.files import UserError, read_lines, read_table, write_jsonl, write_set_aside, write_sidecar
+from ostinato.files import UserError, read_lines, write_jsonl
 from ostinato.midi.listing import midi_in
 from ostinato.midi.metadata import known
 from ostinato.midi.notes import EXTENSIONS
@@ -16,6 +16,8 @@ from ostinato.midi.pieces import drop_duplicates, drop_wordless, name_and_place,
 from ostinato.midi.vocabulary import Said
 from ostinato.params import load, part
 from ostinato.params.midi import Pieces, Tokens
+from ostinato.sidecars import write_sidecar
+from ostinato.tables import read_set_aside, write_set_aside
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
         tables, metadata = check_folder(args, params, words)
     rows = [row | {"shard": table.stem} for table in tables for row in read_lines(table)]
     shards_aside = [table.with_suffix(".tsv") for table in tables]
-    aside = [(row["path"], row["reason"], row["detail"]) for table in shards_aside for row in read_table(table, {"path", "reason", "detail"})]
+    aside = [row for table in shards_aside for row in read_set_aside(table)]
     facts = known(args.folder, [*(Path(row["path"]) for row in rows)], metadata)
     files = len(rows) + len([row for row in aside if Path(row[0]).suffix.lower() in EXTENSIONS])
     rows, duplicates = drop_duplicates(rows)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ostinato.files import UserError, require_space, write_sidecar, write_text
+from ostinato.files import UserError, require_space, write_text
 from ostinato.params import section
 from ostinato.report.midi import MidiSources
 from ostinato.report.page import Sources, content, render
+from ostinato.sidecars import write_sidecar
 
 MIDI_OPTIONS = ("midi_scores", "midi_judgements", "midi_demos", "midi_models")
 

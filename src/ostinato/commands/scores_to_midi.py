@@ -9,10 +9,13 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from ostinato.files import UserError, atomic, write_set_aside, write_sidecar, write_table
-from ostinato.midi.scores import COLLECTIONS, COLUMNS, convert, corpus, evenly, sources
+from ostinato.files import UserError, atomic
+from ostinato.midi.scores import COLLECTIONS, COLUMNS, convert, corpus, sources
 from ostinato.params import part
 from ostinato.params.midi import Pieces
+from ostinato.sampling import evenly
+from ostinato.sidecars import write_sidecar
+from ostinato.tables import write_set_aside, write_table
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

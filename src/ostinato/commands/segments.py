@@ -9,8 +9,10 @@ from typing import Any
 
 from ostinato.dataset.manifests import SEGMENTS
 from ostinato.dataset.segments import LeftOut, write_segments
-from ostinato.files import atomic, read_jsonl, write_jsonl, write_sidecar, write_table
+from ostinato.files import atomic, read_jsonl, write_jsonl
 from ostinato.params import Segments, section
+from ostinato.sidecars import write_sidecar
+from ostinato.tables import write_table
 
 log = logging.getLogger(__name__)
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ostinato.corpus.check import Survey, warn_of_empty_splits
-from ostinato.files import UserError, read_table_rows, write_jsonl, write_set_aside, write_sidecars
+from ostinato.files import UserError, write_jsonl
 from ostinato.folders import Aside
 from ostinato.params import Corpus, section
+from ostinato.sidecars import write_sidecar
+from ostinato.tables import read_set_aside, write_set_aside
 
-COLUMNS = ("path", "reason", "detail")
 #: Tables read at a time: each is an open file, of which a process may often have no more than 1,024, or 256.
 AT_ONCE = 100
 
@@ -43,7 +44,7 @@ def bring_together(tables: Sequence[Path], duplicates_to: Path, set_aside_to: Pa
     write_jsonl(duplicates_to, ({"id": song["id"], "path": song["path"], "shard": song["shard"]} for song, _ in duplicates))
     if not survey.songs:
         raise UserError(f"no recording can be used; the reasons are in {set_aside_to}")
-    write_sidecars([set_aside_to, duplicates_to], "songs", [*tables, *listed])
+    write_sidecar([set_aside_to, duplicates_to], "songs", [*tables, *listed])
     for song, _ in duplicates:
         survey.splits[song["split"]] -= 1
     warn_of_empty_splits(survey.splits, params.split)
@@ -61,10 +62,5 @@ def _merged(tables: Sequence[Path]) -> Iterator[Iterator[Aside]]:
             parts = [tables[first : first + AT_ONCE] for first in range(0, len(tables), AT_ONCE)]
             tables = [scratch / f"{number}.tsv" for number in range(len(parts))]
             for table, part in zip(tables, parts):
-                write_set_aside(table, merge(*map(_rows, part)), tell=False)
-        yield merge(*map(_rows, tables))
-
-
-def _rows(table: Path) -> Iterator[Aside]:
-    for row in read_table_rows(table, COLUMNS):
-        yield row["path"], row["reason"], row["detail"]
+                write_set_aside(table, merge(*map(read_set_aside, part)), tell=False)
+        yield merge(*map(read_set_aside, tables))

@@ -9,10 +9,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ostinato.files import UserError, atomic, read_jsonl, sha256, write_if_changed, write_json, write_jsonl, write_sidecars
+from ostinato.files import UserError, atomic, read_jsonl, sha256, write_if_changed, write_json, write_jsonl
 from ostinato.midi import encoding
 from ostinato.params import part
 from ostinato.params.midi import Tokens
+from ostinato.sidecars import write_sidecar
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     kept = ("id", "path", "composer", "genre", "composition", "programs", "split", "notes", "shard", "start", "length", "words")
     write_jsonl(out / encoding.INDEX, ({key: row[key] for key in kept} for row in rows))
     made = [out / name for name in ("tokenizer.json", encoding.CONTENTS, encoding.INDEX, encoding.TRANSLATION, encoding.SHARDS)]
-    write_sidecars(made, "tokenizer", [args.pieces, *args.files], params.model_dump())
+    write_sidecar(made, "tokenizer", [args.pieces, *args.files], params.model_dump())
     words = sum(row["length"] for row in rows)
     said = f"{len(rows)} pieces, {words} words of {tokenizer.size}, {words / sum(row['notes'] for row in rows):.2f} a note"
     print(f"{said}; {'other ones than' if changed else 'the same as'} before")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ostinato.files import UserError, read_json, write_json, write_sidecar
+from ostinato.files import UserError, read_json, write_json
 from ostinato.params import Track, section
+from ostinato.sidecars import write_sidecar
 from ostinato.tracking.imports import Revision, guarded, import_revision, score_metrics, training_runs
 
 #: Before the names of the MIDI track's runs.

@@ -10,11 +10,12 @@ from typing import Any
 
 from ostinato.codec.encoding import CONTENTS
 from ostinato.commands import options
-from ostinato.files import UserError, atomic, read_json, write_sidecar
+from ostinato.files import UserError, atomic, read_json
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE, locate
 from ostinato.machine import trained_on
 from ostinato.params import Model, Training, part, section
 from ostinato.params.blocks import Launch, Plan
+from ostinato.sidecars import write_sidecar
 from ostinato.train.launch import deliver, each_run, launch
 from ostinato.train.plan import refuse_before_queueing
 from ostinato.train.signature import signed

@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ostinato.files import read_json, sha256, sidecar_path
+from ostinato.files import read_json, sha256
+from ostinato.sidecars import sidecar_path
 from ostinato.sources import command_module, modules, source_file
 
 

@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from ostinato.files import UserError, read_json, sidecar_path
+from ostinato.files import UserError, read_json
 from ostinato.harmony.chords import Chord
 from ostinato.harmony.prompts.prompt import Prompt, PromptError, parse, require_chords
 from ostinato.judge.adherence import Span, Triad, agreement, align, cadence, chord_metrics, last_chord, order_edit_distance, triads_in_order
 from ostinato.judge.intervals import Estimate, Values, bootstrap, chance, chance_by_clip, derangements, paired, partners
 from ostinato.judge.tonal import Bass, bass_energy, quantise, share_of_bass, sound_end, sounding_share
 from ostinato.params import Judge, Listen
+from ostinato.sidecars import sidecar_path
 
 WHICH = ("before", "after", "ceiling")
 METRICS = (

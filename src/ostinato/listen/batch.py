@@ -24,12 +24,14 @@ from tqdm import tqdm
 import ostinato
 from ostinato.corpus.recordings import Decoded, RecordingError, decode, find
 from ostinato.ears import features
-from ostinato.files import UserError, refuse_full_disk, shown, write_table, write_text
+from ostinato.escapes import shown
+from ostinato.files import UserError, refuse_full_disk, write_text
 from ostinato.listen import jamsfile
 from ostinato.listen.drawing import clock, draw, report, rows, spoken_key
 from ostinato.listen.hear import Heard, hear, hear_file
 from ostinato.params import Listen, section
 from ostinato.pool import in_own_process, resilient_map, seconds_for
+from ostinato.tables import write_table
 
 
 @dataclass(frozen=True)

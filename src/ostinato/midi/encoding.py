@@ -7,7 +7,7 @@ together, makes its vocabulary, and says what each of the others' words is there
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from ostinato.midi.notes import DRUMS
 from ostinato.midi.tokens import NOBODY, Tokenizer
 from ostinato.params.blocks import SPLITS
 from ostinato.params.midi import Tokens
+from ostinato.sampling import share_of
 
 #: So many single words at most, which uint16 must hold.
 MOST = 2**16
@@ -75,8 +76,7 @@ def translated(words: np.ndarray, table: np.ndarray) -> np.ndarray:
 
 def learn(tokenizer: Tokenizer, size: int, pieces: Iterable[np.ndarray], words: int) -> None:
     """Learn merged words from pieces [ids] that have so many single ones in all, or from an even share of the pieces."""
-    share = min(1.0, LEARNT_FROM / max(words, 1))
-    tokenizer.learn((ids for number, ids in enumerate(pieces) if int((number + 1) * share) > int(number * share)), size)
+    tokenizer.learn(share_of(pieces, min(1.0, LEARNT_FROM / max(words, 1))), size)
 
 
 def place(rows: Sequence[dict[str, Any]], shards: Sequence[Path]) -> list[dict[str, Any]]:
@@ -147,9 +147,9 @@ def encode(tokenizer: Path, piece: str) -> np.ndarray:
 _LOADED: dict[Path, Any] = {}
 
 
-def write_words(path: Path, words: Sequence[np.ndarray]) -> Iterator[int]:
+def write_words(path: Path, words: Sequence[np.ndarray]) -> list[int]:
     """Write the words of a shard's pieces one after another; where each begins."""
     starts = np.cumsum([0, *map(len, words)])
     with atomic(path) as temporary:
         np.save(temporary, np.concatenate([np.zeros(0, np.uint16), *words]))
-    return iter(starts[:-1].tolist())
+    return starts[:-1].tolist()

@@ -82,11 +82,6 @@ def sources(home: Path, collection: Collection) -> Iterator[Source]:
                 yield Source(collection, name, path.as_posix(), tune, len(tune) if tune else file.stat().st_size)
 
 
-def evenly(rows: list[Source], count: int) -> list[Source]:
-    """At most `count`, spread over all."""
-    return rows if len(rows) <= count else [rows[i * len(rows) // count] for i in range(count)]
-
-
 def convert(source: Source, home: Path, folder: Path) -> tuple[str, ...]:
     """Write a score as MIDI; its row of the table, or path, reason and detail when it is left out."""
     from ostinato.midi.engraving import played

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ostinato.files import SIDECAR, shown
+from ostinato.escapes import shown
+from ostinato.files import SIDECAR
 from ostinato.provenance import store
 from ostinato.provenance.lineage import Edge, Node, Walker, reachable, within
 from ostinato.provenance.remake import RESULTS

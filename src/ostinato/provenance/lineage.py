@@ -17,7 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import SIDECAR, UserError, contents, hash_contents, read_json, sha256, shown, sidecar_path
+from ostinato.escapes import shown
+from ostinato.files import SIDECAR, UserError, contents, hash_contents, read_json, sha256
+from ostinato.sampling import evenly
+from ostinato.sidecars import sidecar_path
 
 #: More inputs alike than this are summed up in one line.
 ALIKE = 3
@@ -91,11 +94,13 @@ class Walker:
 
     def _of_sample(self, folder: Path) -> str | None:
         """What the sidecar of a folder with many files says is its hash, or where its names or some of its files are others, another; None where all files are to be hashed."""
-        record = self._record(sidecar_path(folder)) if self.sample and sidecar_path(folder).is_file() else {}
-        known = record.get("files") or {}
-        if len(known) <= (self.sample or 0):
+        if not self.sample or not sidecar_path(folder).is_file():
             return None
-        some = spread(sorted(known), self.sample)
+        record = self._record(sidecar_path(folder))
+        known = record.get("files") or {}
+        if len(known) <= self.sample:
+            return None
+        some = evenly(sorted(known), self.sample)
         present = contents(folder, lambda path: "")
         if present.keys() == known.keys():
             present = {name: self._hash(folder / name) for name in some}
@@ -114,7 +119,7 @@ class Walker:
                 node.state = _state(node.record.get("sha256"), node.sha256)
             project = _left_of(_artifact(maker), node.record) or self.project
             given = [{**one, "path": within(project / one["path"], self.project)} for one in node.record["inputs"]]
-        followed = spread(given, self.sample)
+        followed = evenly(given, self.sample or len(given))
         node.sampled = len(followed) < len(given)
         node.inputs = [self._edge(one) for one in followed]
 
@@ -130,11 +135,6 @@ class Walker:
     def _edge(self, given: dict[str, Any]) -> Edge:
         node = self.walk(given["path"])
         return Edge(node, given.get("sha256"), _state(given.get("sha256"), node.sha256))
-
-
-def spread(items: list[Any], most: int | None) -> list[Any]:
-    """At most so many of some, spread evenly over them, the first among them; None: all."""
-    return items if most is None or len(items) <= most else [items[number * len(items) // most] for number in range(most)]
 
 
 def walk(path: Path | str) -> Node:

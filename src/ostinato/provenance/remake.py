@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ostinato.files import read_json, shown
+from ostinato.escapes import shown
+from ostinato.files import read_json
 
 RESULTS = "results"
 #: What the last run of Snakemake was started with (workflow/common.smk writes it).

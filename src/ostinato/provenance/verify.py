@@ -9,11 +9,13 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from ostinato.files import SIDECAR, UserError, shown, sidecar_path
+from ostinato.escapes import shown
+from ostinato.files import SIDECAR, UserError
 from ostinato.provenance import remake
 from ostinato.provenance.integrity import Finding, Inspector
 from ostinato.provenance.lineage import artifacts, reachable
 from ostinato.provenance.remake import RESULTS
+from ostinato.sidecars import sidecar_path
 
 #: More findings alike in one folder are counted, not listed.
 LISTED = 10

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ostinato.cluster.cost import COLUMNS
-from ostinato.files import read_table
+from ostinato.tables import read_table
 
 #: A request of more than this many times the peak is waste; a peak of more than this share of the request is a risk.
 WASTE, RISK = 4.0, 0.9

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 import soundfile
 
-from ostinato.files import UserError, read_json, read_table
+from ostinato.files import UserError, read_json
 from ostinato.params import Report
 from ostinato.provenance import lineage
 from ostinato.report import figures, players, rolls
+from ostinato.tables import read_table
 
 
 @dataclass(frozen=True)

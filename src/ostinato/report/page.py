@@ -16,13 +16,16 @@ from typing import Any
 
 import jinja2
 
-from ostinato.files import UserError, commit, read_json, read_table_rows, shown
+from ostinato.escapes import shown
+from ostinato.files import UserError, read_json
 from ostinato.harmony.colours import COMMON_NAMES, colours, pitch_colour, short
 from ostinato.harmony.prompts.prompt import PromptError, parse
 from ostinato.params import Report
 from ostinato.provenance import lineage, remake
 from ostinato.report import costs, figures, midi, players
 from ostinato.report.midi import MidiSources
+from ostinato.sidecars import commit
+from ostinato.tables import SET_ASIDE, read_table_rows
 
 WHICH = ("before", "after", "ceiling")
 #: More set-aside files than this are counted, not listed.
@@ -161,7 +164,7 @@ def _asked(prompt: str) -> list[dict[str, str]]:
 def _set_aside(path: Path) -> dict[str, Any]:
     """The table of files not taken, and of what is to be said of some that were: {"path", "count", "reasons": [(reason, count)], "rows", "used"}; of either the first rows."""
     reasons, rows = Counter[str](), dict[bool, list[dict[str, str]]]({True: [], False: []})
-    for row in read_table_rows(path, {"path", "reason", "detail"}):
+    for row in read_table_rows(path, SET_ASIDE):
         reasons[row["reason"]] += 1
         _first_of(rows[row["reason"].startswith(USED)], row)
     aside = {reason: count for reason, count in reasons.most_common() if not reason.startswith(USED)}

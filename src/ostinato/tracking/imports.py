@@ -20,8 +20,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from ostinato.files import UserError, commit, hash_value, read_json, read_jsonl, sha256
+from ostinato.files import UserError, hash_value, read_json, read_jsonl, sha256
 from ostinato.params import Track
+from ostinato.sidecars import commit
 from ostinato.tracking.runs import create, find, import_run, is_number, log, metric
 
 COMPLETE = "ostinato.complete"

@@ -17,9 +17,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import commit, read_json, write_json
+from ostinato.files import read_json, write_json
 from ostinato.machine import machine
 from ostinato.params.blocks import Loop, Method, Schedule
+from ostinato.sidecars import commit
 from ostinato.train.determinism import make_deterministic
 from ostinato.train.locks import hold
 from ostinato.train.signature import refuse_changes

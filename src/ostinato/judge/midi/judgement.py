@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.files import UserError, read_json, read_jsonl, sidecar_path
+from ostinato.files import UserError, read_json, read_jsonl
 from ostinato.judge.intervals import Estimate, bootstrap
 from ostinato.judge.midi.bits import Encoded, PieceBits, evaluate, named
 from ostinato.judge.midi.copies import Copy, TrainingSet, symbols
@@ -31,6 +31,7 @@ from ostinato.judge.midi.overlap import overlap_areas
 from ostinato.midi.notes import Piece, read_midi
 from ostinato.midi.reading import attempt
 from ostinato.params import Judge
+from ostinato.sidecars import sidecar_path
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import UserError, shown
+from ostinato.escapes import shown
+from ostinato.files import UserError
 from ostinato.judge.midi.bits import Encoded, PieceBits, encode_file, named
 from ostinato.midi.metadata import printable
 from ostinato.midi.notes import EXTENSIONS, read_midi
