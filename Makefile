@@ -1,4 +1,5 @@
-# make demo: from nothing to a page one can listen to. make test: the tests. make check: format, types, the graph's style. All install what they need into .venv first.
+# make demo: from nothing to a page one can listen to. make evidence: what a sceptic asks for beside it. make test: the tests. make check: format, types, the graph's style.
+# All install what they need into .venv first.
 SHELL := /bin/bash
 PYTHON ?= python3
 STAMP := .venv/installed
@@ -10,14 +11,21 @@ ifneq ($(shell [ -d "$$HOME" ] && [ -w "$$HOME" ] || [ -n "$$XDG_CACHE_HOME" ] &
 export XDG_CACHE_HOME := $(CURDIR)/.cache
 endif
 
-.PHONY: demo test check format install
+.PHONY: demo evidence test check format install
 
 demo: $(STAMP)
 	snakemake --profile cluster/local
 	@echo
-	@ostinato scores results/scores.json --midi results/midi/scores.json
+	@ostinato scores --short results/scores.json --midi results/midi/scores.json
 	@echo
 	@echo "Listen: $(CURDIR)/results/report/index.html"
+
+evidence: $(STAMP)
+	snakemake --profile cluster/local evidence
+	@echo
+	@ostinato scores --short results/evidence/scores.json --midi results/evidence/midi/scores.json
+	@echo
+	@echo "Look: $(CURDIR)/results/evidence/index.html"
 
 test: $(STAMP)
 	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder

@@ -31,6 +31,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/demos.smk"
 include: "workflow/rules/midi.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/evidence.smk"
 
 
 onstart:
@@ -44,6 +45,7 @@ onstart:
 localrules:
     base,
     tune,
+    repeats,
     pretrain,
     finetune,
     ear,
@@ -87,7 +89,7 @@ rule train:
 rule demos:
     input:
         expand(rules.generate.output, which=["before", "after"]),
-        rules.ceiling.output,
+        expand(rules.reference.output, player=PLAYERS),
     message:
         "The demos are there"
 
@@ -137,3 +139,15 @@ rule all:
         rules.report.input,
     message:
         "All is there: results/report/index.html"
+
+
+# Not part of `all`: it takes as long again.
+rule evidence:
+    input:
+        rules.all.input,
+        rules.evidence_judge.output,
+        rules.evidence_judge_midi.output,
+        rules.evidence_page.output,
+        rules.evidence_track.output,
+    message:
+        "The evidence is there: results/evidence/index.html"

@@ -42,7 +42,7 @@ from ostinato.etudes import arrangement, composition, rendering
 from ostinato.etudes import songs as etudes
 from ostinato.files import UserError
 from ostinato.harmony.chords import Chord
-from ostinato.judge.intervals import bootstrap
+from ostinato.judge.intervals import cluster_mean
 from ostinato.listen.hear import Heard, hear, hear_file
 from ostinato.params import Params, load
 
@@ -295,7 +295,7 @@ class Bench:
         for name, truths in {"true": [[clip.truth] for clip in clips], "permuted": others, "chance": chance}.items():
             found = [[scores(spans(truth, chords)) for truth in labels] for labels, chords in zip(truths, heard)]
             for metric in ("root", "majmin"):
-                estimate = bootstrap({str(k): [row[metric] for row in group] for k, group in enumerate(found)}, 2000, 0.95, 1)
+                estimate = cluster_mean({str(k): [row[metric] for row in group] for k, group in enumerate(found)}, 0.95)
                 rows[f"judge, {metric}, {name}"] = {key: estimate[key] for key in ("value", "low", "high")}
         return table("permutation", dict(sorted(rows.items(), key=lambda row: "root" not in row[0])))
 

@@ -60,12 +60,12 @@ def keep_varying(folder: Path, first: int, step: int, midi: Midi, queue: Any) ->
 
 
 def bits(model: MidiModel, heldout: list[np.ndarray]) -> float:
-    """Bits per note of the held-out pieces."""
+    """Bits per note of the held-out pieces, the mean over them."""
     tokenizer = model.tokenizer
     encoded = [Encoded(np.append(tokenizer.merged(words), tokenizer.end), words, tokenizer.decode(words)) for words in heldout]
     said = evaluate(model.eval(), encoded, [None] * len(encoded), [None] * len(encoded))
     model.train()
-    return sum(one.model for one in said) / sum(one.notes for one in said)
+    return sum(one.model / one.notes for one in said) / len(said)
 
 
 def train(folder: Path, midi: Midi, minutes: list[float], steps: int, device: str, workers: int) -> dict[str, Any]:

@@ -259,7 +259,7 @@ def commands(folder: Path, shards: Sequence[str], params: Params) -> Iterator[tu
     train = params.train.model_dump(mode="json")
     plan, launch = (plain(train.pop(key)) for key in ("base", "launch"))
     train = {key: value for key, value in train.items() if key != "tune"} | SMALL
-    demos = [f"results/demos/{which}" for which in ("before", "after", "ceiling")]
+    demos = [f"results/demos/{which}" for which in ("before", "after", "reference")]
     models = [f"results/models/{name}" for name in MODELS]
 
     yield "songs", ostinato("songs", "--params", plain(params.corpus), "--songs", *every["songs"], "--duplicates", twice, "--set-aside", aside)

@@ -9,18 +9,21 @@ import numpy as np
 import soundfile
 
 from ostinato.cli import main
-from ostinato.files import write_json, write_jsonl, write_text
+from ostinato.files import read_json, write_json, write_jsonl, write_text
 from ostinato.harmony.chords import COMMON, Chord
 from ostinato.harmony.prompts.prompt import parse
 from ostinato.midi.notes import Piece, write_midi
-from ostinato.report import figures
+from ostinato.report.scores import METRICS
 from ostinato.sidecars import write_sidecar
 
 PROMPTS = ("piano CMajor", "ukulele Cmaj, followed by Fmaj, Gmaj, and Cmaj")
 HELDOUT = ("guitar Amaj, followed by C#min, Dmaj, and Emaj",)
 EVIL = "<script>alert(1)</script> \"quoted\" & 'more'.wav"
-METRICS = tuple(figures.METRICS)
 RATE = 16000
+#: Share of chords that a set of clips gets wrong.
+WRONG = {"before": 0.85, "after": 0.2, "reference": 0.03}
+#: Those of sets that stand beside them in evidence.
+WRONG_TOO = {"after-5": 0.25, "control": 0.85}
 MIDI = Path("results/midi")
 OPTIONS = (
     "--midi-scores",
@@ -47,10 +50,10 @@ def build(prompts, heldout, seconds, seeds=(1, 2), songs=5):
     write_sidecar("results/models/tuned", "best", ["results/models/tune-1", "results/models/tune-2"])
     entries = [
         build_clip(which, prompt, seed, seconds, prompt in heldout, rng)
-        for which in ("before", "after", "ceiling")
+        for which in WRONG
         for prompt in (*prompts, *heldout)
         for seed in seeds
-        if not (which == "ceiling" and prompt == prompts[0] and len(prompts) == 2)
+        if not (which == "reference" and prompt == prompts[0] and len(prompts) == 2)
     ]
     write_json("results/judgements.json", entries)
     write_json("results/scores.json", build_scores(heldout))
@@ -87,16 +90,15 @@ def build_clip(which, prompt, seed, seconds, heldout, rng):
     chords = parse(prompt).chords
     edges = np.linspace(0, seconds, len(chords) + 1)
     asked = [[round(a, 3), round(b, 3), chord.harte] for a, b, chord in zip(edges, edges[1:], chords)]
-    wrong = {"before": 0.85, "after": 0.2, "ceiling": 0.03}[which]
-    heard = [span for start, end, name in asked for span in hear(start, end, name, wrong, rng)]
+    heard = [span for start, end, name in asked for span in hear(start, end, name, (WRONG | WRONG_TOO)[which], rng)]
     name = re.sub(r"\W+", "-", prompt.lower()).strip("-")
     path = Path(f"results/demos/{which}/{name}-s{seed}.wav")
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, sound(heard, seconds), RATE)
-    model = "results/codec" if which == "ceiling" else "results/models/" + {"before": "base", "after": "tuned"}[which]
-    write_sidecar(path, "ceiling" if which == "ceiling" else "demos", [model], {"top_k": 60}, seed, {"prompt": prompt})
+    model = "results/codec" if which == "reference" else "results/models/" + {"before": "base", "after": "tuned", "after-5": "tune-1", "control": "tune-1"}[which]
+    write_sidecar(path, "reference" if which == "reference" else "demos", [model], {"top_k": 60}, seed, {"prompt": prompt})
     right = 100 * sum(b - a for a, b, n in heard if any(c <= a < d and m == n for c, d, m in asked)) / seconds
-    metrics = {metric: float(np.clip(right + rng.normal(0, 4), 0, 100)) for metric in METRICS} | {"majmin": right, "sevenths": None}
+    metrics = {metric: float(np.clip(right + rng.normal(0, 4), 0, 100)) for metric in METRICS} | {"triads": right, "sevenths": None}
     return {
         "which": which,
         "demo": name,
@@ -142,17 +144,60 @@ def chroma(spans, seconds, rng):
 
 
 def build_scores(heldout):
-    levels = {"before": 22, "after": 74, "ceiling": 95, "chance": 17}
-    scores = {which: {metric: {"value": level + i % 4, "low": level - 6, "high": level + 5, "n": 10} for i, metric in enumerate(METRICS)} for which, level in levels.items()}
-    return scores | {
-        "gain": {"value": 52.0, "low": 44.6, "high": 59.2, "n": 10},
-        "permuted_gain": {"value": -3.0, "low": -8, "high": 1, "n": 10},
-        "seed_prompts": scores,
+    """scores.json as `judge.summary.summarise` writes it."""
+    levels = {"before": 22, "after": 74, "reference": 95, "reference-2": 93}
+    sets = {which: {metric: about(level + i % 4) for i, metric in enumerate(METRICS)} | {"majmin_chordino": about(None)} for which, level in levels.items()}
+    chance = {which: {metric: about(17 if which == "before" else 12) for metric in METRICS} for which in levels}
+    stratum = {"measure": "triads", "prompts": 1, "sets": {which: about(level) for which, level in levels.items()}, "chance": dict.fromkeys(levels, 3.0)}
+    names = (("kind", "triads"), ("kind", "suspended, diminished, augmented"), ("chords", "4 chords"), ("instrument", "guitar"), ("phrasing", "followed"))
+    return {
+        "headline": "triads",
         "unit": "percent",
         "confidence": 0.95,
+        "min_share": 0.8,
         "heldout": list(heldout),
         "seen": [],
+        "transposed": list(heldout),
+        "in_part": [],
+        "sets": sets,
+        "chance": chance,
+        "other_orders": {which: {"mean": about(level / 4), "best": about(level / 2)} for which, level in levels.items()},
+        "strata": [{"by": by, "name": name} | stratum for by, name in names],
+        "seed_prompts": dict(sets),
+        "text_only": {
+            which: {"instrument": about(40 if which in ("before", "after") else None), "sounding": about(99 if which in ("before", "after") else None)} for which in levels
+        },
+        "gain": {"value": 52.0, "low": 44.6, "high": 59.2, "n": 10},
+        "gain_over_chance": {"value": 47.0, "low": 40.2, "high": 54.0, "n": 10},
+        "after_minus_reference": {"value": -21.0, "low": -30.0, "high": -12.0, "n": 10},
     }
+
+
+def about(value):
+    """An estimate, or one of what is not defined."""
+    return {"value": value, "low": None, "high": None, "n": 0} if value is None else {"value": float(value), "low": value - 6.0, "high": value + 5.0, "n": 10}
+
+
+def build_evidence(heldout):
+    """What `make evidence` adds to the scores and the demos: another training and a control."""
+    scores = build_scores(heldout)
+    for which, level in (("after-5", 70), ("control", 20)):
+        for part in ("sets", "chance", "other_orders", "seed_prompts", "text_only"):
+            scores[part][which] = {name: about(level if part == "sets" else 12) for name in scores[part]["after"]}
+        for stratum in scores["strata"]:
+            stratum["sets"][which], stratum["chance"][which] = about(level), 3.0
+    rng = np.random.default_rng(9)
+    more = [build_clip(which, prompt, 1, 1.0, prompt in heldout, rng) for which in ("after-5", "control") for prompt in (*PROMPTS, *heldout)]
+    write_json("results/judgements.json", read_json("results/judgements.json") + more)
+    write_json(
+        "results/scores.json",
+        scores
+        | {
+            "after_minus_control": {"value": 54.0, "low": 40.0, "high": 66.0, "n": 10},
+            "trainings": {"values": {"after": 74.0, "after-5": 70.0}, "mean": 72.0, "deviation": 2.8},
+            "sound": {"kad": {"before": about(0.31), "after": about(0.12), "after-5": about(0.14)}},
+        },
+    )
 
 
 def report(*more):
@@ -261,7 +306,8 @@ def build_midi_scores():
         return {"value": value, "low": 0.9 * value, "high": 1.1 * value, "n": n}
 
     nothing = {"value": None, "low": None, "high": None, "n": 0}
-    costs = {"model": about(8.2), "no_composer": about(8.6), "wrong_composer": about(9.1, 40), "unigram": about(19.5), "5gram": about(11.3)}
+    costs = {"model": about(8.2), "no_composer": about(8.6), "ngram": about(11.3), "unigram": about(19.5)}
+    named = dict(zip(("right_name", "no_name", "wrong_name", "best_wrong_name", "ngram", "unigram"), (about(value, 40) for value in (8.3, 8.7, 9.1, 8.4, 11.3, 19.5))))
     pairs = {
         "pitch_class_entropy": (2.8, 2.9),
         "scale_consistency": (0.94, 0.96),
@@ -277,7 +323,29 @@ def build_midi_scores():
         "training_pieces": 400,
         "bits_per_note": costs,
         "bits_per_note_common": costs | {"unigram": nothing},
-        "composer_wins": about(85.0),
+        "ngram_gain": about(3.1),
+        "ngram": {"order": 7, "transposed": True, "pieces": 300, "of": 400, "chosen_on": 20},
+        "unsaid": {"notes": 1, "of": 9000},
+        "collections": {
+            EVIL: {"model": about(8.0, 2), "ngram": about(9.0, 2), "gain": about(1.0, 2)},
+            "mass": {"model": about(8.3, 40), "ngram": about(8.1, 40), "gain": about(-0.2, 40)},
+        },
+        "named": named,
+        "name_gain": {"no_name": about(0.4, 40), "wrong_name": about(0.9, 40), "best_wrong_name": about(0.1, 40), "best_wrong_beside": about(-0.1, 40)},
+        "composer_wins": about(85.0, 40),
+        "composer_wins_beside": about(50.0, 40),
+        "commonest_composer": {"name": "Bach", "share": about(60.0, 40)},
+        "names": 4,
+        "style": {
+            "heldout": about(80.0, 40),
+            "generated": about(30.0, 4),
+            "commonest": about(60.0, 40),
+            "permuted": 50.0,
+            "pitches": {"heldout": about(70.0, 40), "generated": about(20.0, 4), "permuted": 40.0},
+            "by_composer": {"Bach": {"heldout": about(90.0, 30), "generated": about(30.0, 4)}, "Palestrina": {"heldout": about(70.0, 10), "generated": nothing}},
+            "left_out": ["Satie"],
+            "seconds": 20.0,
+        },
         "metrics": {key: {"generated": about(a, 4), "heldout": about(b)} for key, (a, b) in pairs.items()},
         "overlap_area": {"pitch_range": 0.71, "inter_onset_s": None},
         "overlap_pieces": {"generated": 4, "heldout": 42},

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ostinato.etudes import rendering
-from ostinato.generate.ceiling import perform
+from ostinato.generate.reference import perform
 from ostinato.harmony.prompts.prompt import parse
 from ostinato.params import Params, load
 

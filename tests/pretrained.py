@@ -75,6 +75,18 @@ def save_t5(folder: Path) -> None:
     T5Tokenizer(vocab=pieces, extra_ids=0).save_pretrained(folder)
 
 
+def save_clap(folder: Path) -> None:
+    """A small laion/clap-htsat-unfused with random weights, which reads letters."""
+    from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, ClapProcessor, RobertaTokenizer
+
+    text = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "max_position_embeddings": 40}
+    audio = {"depths": [1, 1, 1, 1], "num_attention_heads": [1, 1, 2, 2], "patch_embeds_hidden_size": 8, "hidden_size": 64}
+    ClapModel(ClapConfig(text_config={**text, "projection_dim": 8}, audio_config={**audio, "projection_dim": 8}, projection_dim=8)).save_pretrained(folder)
+    letters = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"abcdefghijklmnopqrstuvwxyz", "Ġ"]
+    tokenizer = RobertaTokenizer(vocab={letter: number for number, letter in enumerate(letters)}, merges=[])
+    ClapProcessor(ClapFeatureExtractor(truncation="rand_trunc"), tokenizer).save_pretrained(folder)
+
+
 def encodec_model(shape: Shape):
     """A small facebook/encodec_32khz: 50 frames a second, of as many codes as the shape's."""
     from transformers import EncodecConfig, EncodecModel

@@ -160,7 +160,13 @@ except UserError as error:
 
 TUNED = [f"tune-{k}" for k in range(len(PLANS))]
 MODELS = ["base", *TUNED, "tuned"]
-DEMOS = ["before", "after", "ceiling"]
+PLAYERS = {"reference": "etudes", "reference-2": "plain"}
+DEMOS = ["before", "after", *PLAYERS]
+#: The held-out prompts, where they are in a file.
+PROMPTS = PARAMS.demos.heldout_set or []
+#: What evidence is judged by beside the demo: more trainings, by their seeds, and the control; and where each model lies.
+REPEATS = [*(f"after-{seed}" for seed in PARAMS.evidence.train_seeds), "control"]
+EVIDENCE = {"before": "results/models/base", "after": "results/models/tuned"} | {name: f"results/evidence/models/{name}" for name in REPEATS}
 PRETRAINED = [f"pretrain-{k}" for k in range(len(MIDI_PLANS))]
 MIDI_MODELS = ["pretrained", *PARAMS.midi.train.composers]
 MIDI_MODEL = ["state_dict.bin", "tokenizer.json", "events.jsonl", "summary.json"]
@@ -172,6 +178,8 @@ AFTER, AFTER_MIDI = ancient("results/codes/segments.npz"), ancient("results/midi
 wildcard_constraints:
     shard=r"(shard|midi)-\d+",
     which="before|after",
+    player="|".join(PLAYERS),
+    learner="|".join(EVIDENCE),
     ear="|".join(EARS),
     composer="|".join(map(re.escape, PARAMS.midi.train.composers)) or "nobody",
 

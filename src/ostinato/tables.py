@@ -58,19 +58,27 @@ def read_table(path: Path | str, columns: Collection[str]) -> list[dict[str, str
     return list(read_table_rows(path, columns))
 
 
-def read_table_rows(path: Path | str, columns: Collection[str]) -> Iterator[dict[str, str]]:
-    """The same, one after another."""
+def read_table_rows(path: Path | str, columns: Collection[str], odd: list[str] | None = None) -> Iterator[dict[str, str]]:
+    """The same, one after another. Of a row with too few or many fields the reason is added to `odd`, where that is given, and the others are read."""
     expected = f"the columns {', '.join(sorted(columns))}"
     try:
-        with Path(path).open(encoding="utf-8", newline="" if _is_csv(path) else "\n") as stream:
+        with Path(path).open(encoding="utf-8-sig", newline="" if _is_csv(path) else "\n") as stream:
             lines = csv.reader(stream) if _is_csv(path) else (line.removesuffix("\n").removesuffix("\r").split("\t") for line in stream)
             rows = ([unescaped(field) for field in line] for line in lines)
             heading = next(rows, [])
             if missing := sorted(set(columns) - set(heading)):
                 raise UserError(f"{path}: expected {expected}; {', '.join(missing)} missing")
             for number, row in enumerate(rows, 2):
+                if row in ([], [""]) and len(heading) > 1:  # a blank line, as editors leave at the end
+                    continue
+                if not any(row[len(heading) :]):  # and tabs at the end of a line
+                    row = row[: len(heading)]
                 if len(row) != len(heading):
-                    raise UserError(f"{path}: line {number}: {len(row)} fields; expected {len(heading)}: {', '.join(heading)}")
+                    reason = f"{path}: line {number}: {len(row)} fields; expected {len(heading)}: {', '.join(heading)}"
+                    if odd is None:
+                        raise UserError(reason)
+                    odd.append(reason)
+                    continue
                 yield dict(zip(heading, row))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; expected a table with {expected}") from None
@@ -79,4 +87,4 @@ def read_table_rows(path: Path | str, columns: Collection[str]) -> Iterator[dict
 
 
 def _is_csv(path: Path | str) -> bool:
-    return Path(path).suffix == ".csv"
+    return Path(path).suffix.lower() == ".csv"

@@ -214,7 +214,7 @@ def test_the_pipeline_makes_the_same_bytes_as_on_one_machine(project, made):
 
 
 def test_dvc_runs_it_there_and_the_ledger_is_clean(project):
-    edit(project / "params.yaml", {"judge": {"bootstrap": 21}})
+    edit(project / "params.yaml", {"judge": {"permutations": 21}})
     done = run(project, "dvc", "repro", SNAKEMAKE_PROFILE="cluster/slurm")
     assert done.returncode == 0 and "has been submitted with SLURM jobid" in done.stdout, done.stdout
     assert "up to date" in run(project, "dvc", "status").stdout and (project / "dvc.lock").exists()

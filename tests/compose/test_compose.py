@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from ostinato.lm.midi_model import build_midi, save_midi
 from ostinato.midi.notes import DRUMS, Piece, read_midi, write_midi
 from ostinato.midi.rendering import pedalled, render_piece
 from ostinato.midi.tokens import Tokenizer
-from ostinato.params.midi import Gpt, Tokens
+from ostinato.params.midi import Evidence, Gpt, Tokens
 from ostinato.sidecars import sidecar_path
 from ostinato.tables import read_table
 
@@ -281,6 +282,20 @@ def test_a_model_that_writes_no_note_is_listed_and_the_other_demos_are_made(mode
     silent += ["bach-sample-s2", "bach-style-s1", "bach-style-s2"]
     with pytest.raises(UserError, match="bach-sample-s1: .*pretrained wrote none in 4 s.*all 4 compositions"):
         compositions_command.run(parsed(compositions_command, *words))
+
+
+def test_evidence_is_spread_over_composers_with_enough_pieces_and_over_tunes():
+    counts = {"Bach": 9, "Satie": 4, "Clara": 5, None: 30}
+    rows = [{"composer": name, "composition": f"{name} {number}", "split": "train"} for name, count in counts.items() for number in range(count)]
+    tasks = list(compositions.plan_evidence(Evidence(samples=17, melodies=8), [Path("Bach"), Path("pretrained")], rows))
+    samples, settings = ([task for task in tasks if task.kind == kind] for kind in ("sample", "style"))
+    assert [(task.composer, task.seed) for task in samples] == [(name, seed) for seed in range(1, 9) for name in ("Bach", "Clara")] + [("Bach", 9)]
+    assert len({(task.composer, task.melody) for task in settings}) == 6 and [task.seed for task in settings] == [1] * 6 + [2] * 2
+    assert {task.model for task in tasks} == {Path("pretrained")} and len({task.name for task in tasks}) == 25
+    few = list(compositions.plan_evidence(Evidence(samples=3, melodies=1), [Path("pretrained")], []))
+    assert [task.name for task in few] == ["anyone-sample-s1", "anyone-sample-s2", "anyone-sample-s3", "anyone-happy-birthday-s1"]
+    with pytest.raises(UserError, match="expected a folder named pretrained, got Bach"):
+        next(compositions.plan_evidence(Evidence(samples=1, melodies=1), [Path("Bach")], rows))
 
 
 @pytest.mark.parametrize("name", [*HANDED, "gone.mid", "high at first.mid"])

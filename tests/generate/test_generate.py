@@ -1,5 +1,7 @@
 """`ostinato generate`: what is understood is said, what cannot be is refused before a model is loaded, and what is written can be heard."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -12,6 +14,7 @@ from ostinato.codec.spectral import build
 from ostinato.commands.generate import SUFFIXES
 from ostinato.files import read_json, sha256, write_json
 from ostinato.generate.clips import write_clip
+from ostinato.generate.generator import Generator
 from ostinato.lm.model import build_lm, save_lm
 from ostinato.machine import machine
 from pretrained import pretrained
@@ -144,7 +147,7 @@ def test_streamed_it_makes_its_folder(generate, ours):
 
 
 def test_a_demo_of_another_machine_is_said_not_to_come_again_bit_for_bit(generate, ours):
-    demos = PARAMS.demos.model_copy(update={"prompts": ["piano C"], "heldout": [], "seeds": [1], "seconds": 1.0})
+    demos = PARAMS.demos.model_copy(update={"prompts": ["piano C"], "heldout_set": None, "heldout": [], "text_only": [], "seeds": [1], "seconds": 1.0})
     assert main(["demos", "--params", demos.model_dump_json(), "--model", str(ours), "--which", "after", "--out", "demos"]) == 0
     made = read_json("demos/00-piano-c-s1.wav.made.json")
     assert made["about"] | machine("cpu", "fp32") == made["about"] and made["about"]["torch"] == torch.__version__
@@ -157,3 +160,28 @@ def test_a_demo_of_another_machine_is_said_not_to_come_again_bit_for_bit(generat
     assert line == (
         f"the demo was made elsewhere (device NVIDIA H100, here {machine('cpu', 'fp32')['device']}; precision bf16, here fp32): this clip need not be the same bit for bit"
     )
+
+
+def test_what_the_model_said_lies_beside_the_demos(ours, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    demos = PARAMS.demos.model_copy(update={"prompts": ["piano C", "organ F"], "heldout_set": None, "heldout": [], "text_only": [], "seeds": [1, 2], "seconds": 1.0})
+    for out in ("demos", "again"):
+        assert main(["demos", "--params", demos.model_dump_json(), "--model", str(ours), "--which", "after", "--out", out]) == 0
+    assert sha256("demos/codes.npz") == sha256("again/codes.npz")
+    with np.load("demos/codes.npz") as kept:
+        codes = dict(kept)
+    assert set(codes) == {path.stem for path in tmp_path.glob("demos/*.wav")} and {(code.dtype, code.shape) for code in codes.values()} == {(np.dtype(np.int16), (2, 16))}
+    generator = Generator(ours)
+    for seed in (1, 2):
+        names = [f"00-piano-c-s{seed}", f"01-organ-f-s{seed}"]
+        for name, clip in zip(names, generator.clips(torch.from_numpy(np.stack([codes[name] for name in names])).long())):
+            soundfile.write("clip.wav", clip, 16000, subtype="PCM_16")
+            assert sha256("clip.wav") == sha256(f"demos/{name}.wav")
+    made = read_json("demos/codes.npz.made.json")
+    assert made["step"] == "demos" and made["about"]["seeds"] == [1, 2] and made["about"]["frame_rate"] == generator.codec.frame_rate
+    capsys.readouterr()
+    assert main(["verify", "demos"]) == 0 and "5 artifacts are whole" in capsys.readouterr().out
+    Path("demos/codes.npz").write_bytes(b"")
+    with pytest.raises(SystemExit):
+        main(["verify", "demos"])
+    assert "demos/codes.npz: changed" in capsys.readouterr().out

@@ -81,7 +81,7 @@ def test_a_section_is_the_same_text_however_it_was_written():
 def test_what_a_run_writes_is_known_beforehand(tmp_path):
     (tmp_path / "song.wav").write_bytes(bytes(882_000))  # ten seconds of 44.1 kHz in 16 bits: ten of segments
     songs = recordings_in(str(tmp_path), 2)
-    without = PARAMS.model_copy(update={"demos": PARAMS.demos.model_copy(update={"prompts": [], "heldout": []})})
+    without = PARAMS.model_copy(update={"demos": PARAMS.demos.model_copy(update={"prompts": [], "heldout_set": None, "heldout": [], "text_only": []})})
     models = space.models_bytes(PARAMS, 2)
     assert space.expected_bytes(without, songs, 2) == 10 * 2 * PARAMS.segments.sample_rate + models + 200_000_000
     weights = 4 * 16 * PARAMS.model.layers * PARAMS.model.dim**2

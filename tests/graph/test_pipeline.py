@@ -29,13 +29,13 @@ def test_bad_recordings_are_listed_and_the_others_become_a_dataset(made, recordi
 
 def test_it_ends_with_scores_a_page_and_runs_side_by_side(made):
     scores = read_json(made / "results/scores.json")
-    for which in ("before", "after", "ceiling", "chance"):
-        assert 0 <= scores[which]["majmin"]["low"] <= scores[which]["majmin"]["value"] <= scores[which]["majmin"]["high"] <= 100
-    assert scores["ceiling"]["majmin"]["value"] > scores["before"]["majmin"]["value"]
+    for which in ("before", "after", "reference", "reference-2"):
+        assert all(0 <= one["low"] <= one["value"] <= one["high"] <= 100 for one in (scores["sets"][which]["triads"], scores["chance"][which]["triads"]))
+    assert scores["sets"]["reference"]["triads"]["value"] > scores["sets"]["before"]["triads"]["value"]
     page = (made / "results/report/index.html").read_text()
     assert "ukulele F#maj, followed by G#min, and Bmaj" in page and page.count("<audio") >= 6
     table = run(made, "ostinato", "scores", "results/scores.json")
-    assert table.returncode == 0 and "majmin" in table.stdout
+    assert table.returncode == 0 and "triads" in table.stdout
     with sqlite3.connect(made / "mlflow.db") as store:
         names = {name for (name,) in store.execute("select name from runs")}
     assert {"base", "tune-0", "tune-1"} <= names

@@ -272,6 +272,18 @@ def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished):
     assert heard["listen"] == 4 and heard["segments"] == 4 and heard["judge"] == 1 and not heard.keys() & {"etudes", "check"}
 
 
+def test_evidence_is_more_of_what_the_demo_has_and_touches_none_of_it(finished, tmp_path):
+    judged = {"evidence_judge": 1, "evidence_judge_midi": 1, "evidence_page": 1, "evidence_track": 1, "evidence": 1}
+    assert planned(finished, "evidence") == {"repeats": 1, "evidence_demos": 5, "evidence_reference": 2, "evidence_compositions": 1, **judged}
+    fewer = planned(finished, "evidence", "--config", "evidence={train_seeds: []}")
+    assert fewer["repeats"] == 1 and fewer["evidence_demos"] == 3  # the control
+    (tmp_path / "mine.tsv").write_text("prompt\npiano Cmaj, followed by Gmaj\n")
+    other = planned(finished, "--config", "demos=" + json.dumps({"heldout_set": str(tmp_path / "mine.tsv")}))
+    assert other == {"generate": 2, "reference": 2, "judge": 1, "track": 1, "cost": 1, "page": 1}
+    missing = snakemake(finished, "-n", "--config", "demos={heldout_set: none.tsv}")
+    assert missing.returncode == 1 and "ostinato: none.tsv: no such file; expected a table with the columns prompt" in missing.stdout
+
+
 def test_a_failure_after_a_change_does_not_pass_for_done(finished, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "project")
     change = ["--config", "train={base: {steps: 9}}"]

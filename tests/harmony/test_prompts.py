@@ -3,19 +3,25 @@
 import json
 import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from ostinato.cli import main
 from ostinato.etudes.rendering import soundfont
-from ostinato.generate.ceiling import perform
+from ostinato.files import UserError
+from ostinato.generate.reference import perform
 from ostinato.harmony.chords import COMMON, QUALITIES, Chord, ChordError, pitch_class
 from ostinato.harmony.keys import Key, roman
 from ostinato.harmony.numerals import Tonality, read_numeral
+from ostinato.harmony.prompts.kinds import KINDS, closing, kind_of, phrasing_of
 from ostinato.harmony.prompts.prompt import PHRASINGS, Prompt, PromptError, draw_phrasing, format_prompt, is_instrument, parse, require_chords, spans
+from ostinato.harmony.prompts.sets import COLUMNS, read_set
 from ostinato.judge.adherence import align
 from ostinato.params import ParamsError, check, load, section
+from ostinato.tables import read_table
 from project import ROOT
 
 
@@ -322,6 +328,76 @@ def test_params_say_file_and_key_of_a_prompt_that_cannot_be(heldout, expected):
     assert str(refusal.value) == expected
     with pytest.raises(ParamsError, match="demos.heldout"):
         section("demos", json.dumps(values["demos"]))
+
+
+def test_prompts_without_chords_name_none():
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values["demos"]["text_only"] = ["piano", "piano C"]
+    with pytest.raises(ParamsError, match=r"demos.text_only.1: 'piano C' names chords; expected a prompt without, such as 'piano'"):
+        check(values)
+
+
+@pytest.mark.parametrize(
+    "text, kind, cadence",
+    [
+        ("piano Cmaj, followed by G7, and Cmaj", "sevenths", "authentic"),
+        ("C Am7/G F", "inversions", None),
+        ("C F C", "triads", "plagal"),
+        ("Am F C", "triads", None),  # IV-I, or I-V
+        ("C G", "triads", None),
+        ("Dm E Am", "triads", "authentic"),
+        ("C G:min C", "triads", None),
+        ("C Gsus4 C", "suspended, diminished, augmented", None),
+        ("F C", "triads", None),  # two chords close nothing
+        ("C Bdim C", "suspended, diminished, augmented", "authentic"),
+        ("piano C G,F C", "two a bar", "plagal"),
+        ("C", "triads", None),
+    ],
+)
+def test_what_sort_of_harmony_a_prompt_asks_for(text, kind, cadence):
+    assert (kind_of(parse(text)), closing(parse(text).chords)) == (kind, cadence)
+
+
+def test_frozen_sets_have_every_sort_and_share_nothing():
+    triads = {}
+    for name, count in (("test", 40), ("dev", 20)):
+        rows = read_table(ROOT / f"workflow/prompts/{name}.tsv", COLUMNS)
+        prompts = [parse(row["prompt"]) for row in rows]
+        assert len(set(read_set(ROOT / f"workflow/prompts/{name}.tsv"))) == count
+        for row, prompt in zip(rows, prompts):
+            told = kind_of(prompt), str(len(prompt.chords)), prompt.instrument, phrasing_of(row["prompt"], prompt)
+            assert told == tuple(row[column] for column in COLUMNS[1:])
+        assert {row["kind"] for row in rows} == set(KINDS) and {row["phrasing"] for row in rows} == set(PHRASINGS)
+        assert {row["instrument"] for row in rows} == {"piano", "guitar", "ukulele", "organ", "strings"} and {row["chords"] for row in rows} == set("345678")
+        assert sum(closing(prompt.chords) is not None for prompt in prompts) >= count / 4
+        triads[name] = {tuple((chord.pitch_class, chord.is_minor) for chord in prompt.chords) for prompt in prompts}
+    assert not triads["test"] & triads["dev"]
+
+
+def test_a_set_is_drawn_alike_again_and_without_what_is_known(tmp_path, capsys):
+    words = ["draw-prompts", "--count", "10", "--seed", "5", "--instruments", "piano", "organ"]
+    for name in ("one", "two"):
+        assert main([*words, "--out", str(tmp_path / f"{name}.tsv")]) == 0
+    assert (tmp_path / "one.tsv").read_bytes() == (tmp_path / "two.tsv").read_bytes()
+    assert main([*words, "--not-in", str(tmp_path / "one.tsv"), "--out", str(tmp_path / "other.tsv")]) == 0
+    assert not set(read_set(tmp_path / "one.tsv")) & set(read_set(tmp_path / "other.tsv"))
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("prompt\n", "set.tsv: no prompt in it; expected one a line below the heading `prompt`"),
+        ("promt\npiano C\n", "set.tsv: expected the columns prompt; prompt missing"),
+        ("prompt\npiano C\npiano Hm\n", "set.tsv: line 3: in 'piano Hm': 'Hm' is no chord name; did you mean `piano Bm`?"),
+        ("prompt\npiano C\npiano C\n", "set.tsv: line 3: 'piano C' is there twice"),
+    ],
+)
+def test_a_set_that_cannot_be_read_says_where(tmp_path, monkeypatch, text, expected):
+    monkeypatch.chdir(tmp_path)
+    Path("set.tsv").write_text(text)
+    with pytest.raises(UserError) as refusal:
+        read_set("set.tsv")
+    assert str(refusal.value) == expected
 
 
 def test_seeds_that_no_generator_takes_are_refused():

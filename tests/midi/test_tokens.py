@@ -90,6 +90,14 @@ def test_merged_words_say_the_same():
     assert len(merged) < len(ids[0]) and np.array_equal(words.split(merged), ids[0])
 
 
+def test_transpositions_leave_every_pitch_in_range():
+    words = tokenizer()
+    ids = words.encode(Piece.of([(0, 1, 107, 64, 0), (1, 2, 60, 64, 0), (1, 2, 35, 64, DRUMS)]))  # 109 is the highest
+    moved = Augment(words, STILL.model_copy(update={"semitones": 3})).transpositions(ids)
+    assert [sorted(words.decode(one).notes["pitch"].tolist()) for one in moved] == [[35, 60 + steps, 107 + steps] for steps in (-3, -2, -1, 0, 1, 2)]
+    assert len(Augment(words, STILL).transpositions(ids)) == 1
+
+
 def test_variations():
     words, piece = tokenizer(), played(np.random.default_rng(2), 60, (0, DRUMS))
     ids, vary = words.encode(piece), Augment(tokenizer(), Augmentation(semitones=12, velocity=3, duration=2, tempo=0.1))

@@ -163,10 +163,10 @@ def test_sidecars_of_earlier_versions_tell_that_a_folder_changed(project, capsys
 
 def test_the_command_has_the_configuration_of_the_last_run(project, capsys):
     Path(JAMS).unlink()
-    write_json("results/logs/run.json", {"profile": "cluster/slurm", "configfiles": ["cluster/slurm/submitit.yaml", "my songs.yaml"], "config": {"judge": {"bootstrap": 10}}})
+    write_json("results/logs/run.json", {"profile": "cluster/slurm", "configfiles": ["cluster/slurm/submitit.yaml", "my songs.yaml"], "config": {"judge": {"permutations": 10}}})
     assert verify(capsys)[1][-1] == (
         "to make it anew: snakemake results/listen/shard-00 --force --profile cluster/slurm "
-        "--configfile cluster/slurm/submitit.yaml 'my songs.yaml' --config 'judge={\"bootstrap\": 10}'"
+        "--configfile cluster/slurm/submitit.yaml 'my songs.yaml' --config 'judge={\"permutations\": 10}'"
     )
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from browser import CHROMIUM, luminance, seen_in_a_browser
-from fake_results import EVIL, HELDOUT, PROMPTS, build, report
+from fake_results import EVIL, HELDOUT, PROMPTS, build, build_evidence, report
 from ostinato.cli import main
 from ostinato.files import UserError, read_json, write_json, write_text
 from ostinato.harmony.chords import COMMON
 from ostinato.provenance import lineage
-from ostinato.report import figures, players
+from ostinato.report import players, scores
 from ostinato.sidecars import write_sidecar
 from ostinato.tables import write_set_aside, write_table
 
@@ -34,19 +34,54 @@ def page():
 
 def test_the_page_shows_each_prompt_with_its_players(results):
     text = page()
-    assert re.findall(r'data-player="(\w+)"', text) == ["before", "after", "before", "after", "ceiling", "before", "after", "ceiling"]
+    assert re.findall(r'data-player="(.*?)"', text) == ["before", "after", "before", "after", "reference", "before", "after", "reference"]
     assert text.count("data:audio/mpeg;base64,") == 8
     for prompt in (*PROMPTS, *HELDOUT):
         assert html.escape(prompt) in text
     assert "Seed 1" in text and "Seed 2" not in text
 
 
-def test_the_page_says_what_was_gained(results):
+def test_the_page_says_what_was_gained_and_what_that_is_to_be_held_against(results):
     text = page()
-    assert "a gain of 52 points (95 % interval +45 to +59)" in text
-    assert text.count('<table class="scores"') == 2
-    for name, _ in figures.METRICS.values():
-        assert name in text
+    assert "74 % of the time after fine-tuning and 22 % before: a gain of 52 points (95 % interval +45 to +59)." in text
+    assert "Gain less chance, each model&#39;s from its own clips: +47 points (+40 to +54)." in text
+    assert "scores 95 %, a second one 93 %; after less the first: −21 points (−30 to −12)" in text and "One training stands behind this" in text
+    bars = text[text.index('class="headline"') : text.index('class="facts"')]
+    assert re.findall(r'class="bar-name"><b>(.*?)</b>', bars) == ["Before", "After", "Reference"] and re.findall(r"chance (\d+)", bars) == ["17", "12", "12"]
+    assert "at least 80 % as long as its even share" in text and "1 in another key" in text
+    scored = text[text.index('<section id="scores">') :]
+    assert re.findall(r"<h3>(.*?)</h3>", scored)[:7] == ["Strict", "A harder null", "Lenient", "Other listeners", "Tempo", "Sound", "Strata"]
+    for metric, (name, _) in scores.METRICS.items():
+        assert (f"{name} <code>{metric}</code>" in scored) == (metric not in ("majmin_chordino", "judged") and not metric.startswith(("kad_", "diversity"))), metric
+    assert "suspended, diminished, augmented <code>triads</code><small>1 prompt, by triad</small>" in scored and "By phrasing" in scored
+
+
+def test_a_dot_for_every_prompt_and_cards_for_the_first_of_a_kind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    heldout = [f"{instrument} {chords}" for chords in ("Amaj, followed by C#min, and Dmaj", "C:7 F G:7") for instrument in ("guitar", "piano", "organ")]
+    build(PROMPTS, heldout, seconds=0.5)
+    entries = read_json("results/judgements.json")
+    entries.append(entries[0] | {"prompt": "piano", "metrics": {"sounding": 100.0}, "asked": []})  # which names no chord
+    write_json("results/judgements.json", entries)
+    text = page()
+    assert re.findall(r'<h3 id="prompt-\d+">(.*?)</h3>', text) == [*PROMPTS, *(html.escape(heldout[place]) for place in (0, 1, 3, 4))]
+    assert "2 more held-out prompts are in <code>results/demos</code>" in text
+    dots = text[text.index('<section id="prompts">') : text.index('<section id="training">')]
+    assert dots.count("<circle") == 2 * 3 * len(heldout)
+    mean = sum(entry["metrics"]["triads"] for entry in entries if entry["prompt"] == heldout[0] and entry["which"] == "after") / 2
+    assert f"<title>{html.escape(heldout[0])}: after {mean:.0f} %</title>" in dots
+    assert 'aria-label="sevenths, percent of 3 prompts: before ' in dots and f"<td>{html.escape(heldout[5])}</td>" in dots
+
+
+def test_a_page_of_evidence_has_the_control_the_other_trainings_and_the_sound(results):
+    build_evidence(HELDOUT)
+    text = page()
+    assert re.findall(r'data-player="(.*?)"', text)[-4:] == ["before", "after", "reference", "control"] and 'data-player="after-5"' not in text
+    assert "2 trainings from the same base with other seeds score 74.0, 70.0 %: mean 72.0 %, standard deviation 2.8 points" in text
+    assert "on shuffled prompts, scores 20 %; after less control: +54 points (+40 to +66)" in text and "Training with seed 5" in text
+    sound = text[text.index("<h3>Sound</h3>") : text.index("<h3>Trainings</h3>")]
+    assert "make evidence" in text and "make demo" not in text
+    assert "0.31" in sound and "0.12" in sound and "<circle" not in sound
 
 
 def test_nothing_breaks_out_of_the_page_and_nothing_is_fetched(results):
@@ -161,7 +196,11 @@ def test_lineage_of_nothing_is_an_error(tmp_path):
 
 def test_chords_are_written_as_musicians_write_them():
     assert [players.short(name) for name in ("Bb:maj", "F#:min7", "C:maj/3", "N", "strange")] == ["B♭", "F♯m7", "C/3", "–", "strange"]
-    assert players.agreement([[0, 4, "C:maj"]], [[0, 1, "C:7"], [1, 3, "C:min"], [3, 4, "C:maj"]], 4) == [{"left": 0.0, "width": 25.0}, {"left": 75.0, "width": 25.0}]
+    heard = [[0, 1, "C:7"], [1, 2, "C:min"], [2, 3, "strange"], [3, 4, "C:maj"]]
+    assert players.agreement([[0, 4, "C:maj"]], heard, 4, "triads") == [
+        {"left": 0.0, "width": 25.0},
+        {"left": 75.0, "width": 25.0},
+    ]
 
 
 @pytest.mark.parametrize("name", [f"{root}:{quality}" for root in COMMON for quality in ("maj", "min", "sus4")])

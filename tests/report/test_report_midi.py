@@ -31,8 +31,14 @@ def page():
 def test_the_page_shows_the_midi_track(results):
     text = page()
     section = text[text.index('<section id="midi">') : text.index('<section id="set-aside">')]
-    assert "costs the model 8.2 (95 % interval 7.4 to 9.0) bits, a 5-gram 11.3 (10.2 to 12.4) and a unigram 19.5 (17.6 to 21.5)" in section
-    assert "85 % (76 % to 94 %) of them are likelier" in section and "7 notes (in bach-sample-s1, from bach/one)" in section
+    assert "costs the model 8.2 (95 % interval 7.4 to 9.0) bits, an n-gram (order 7) 11.3 (10.2 to 12.4) and a unigram –; lower is better" in section
+    assert "the model saves +3.10 (+2.79 to +3.41) bits over the n-gram, and none on mass." in section and "7 notes (in bach-sample-s1, from bach/one)" in section
+    assert (
+        "suits best of all names for 85 % (76 % to 94 %) of 40 compositions (beside genre and instruments for 50 % (45 % to 55 %)); "
+        "always Bach would be right for 60 % (54 % to 66 %)" in section
+    )
+    assert "80 % (72 % to 88 %) of 40 held-out compositions" in section and "Of 4 samples it recognises 30 % (27 % to 33 %) as" in section and "Satie" in section
+    assert section.index("n-gram - model: -0.20") < section.index("n-gram - model: +1.00")  # the larger collection comes first
     headings = re.findall(r'<h3 id="midi-(\w+)">', section)
     assert headings == ["style", "sample", "continuation", "infilling"]
     assert section.count('data-player="midi"') == section.count("data:audio/mpeg") == section.count('<svg class="roll"') == 8
@@ -118,7 +124,8 @@ def test_mlflow_has_the_midi_track_beside_the_other(tmp_path, monkeypatch, empty
     assert stamp["parent"] != alone["parent"] and stamp["runs"].keys() == {"base", "midi-pretrained", "midi-Bach"}
     there = client()
     metrics, child = there.get_run(stamp["parent"]).data.metrics, there.get_run(stamp["runs"]["midi-Bach"])
-    assert metrics["gain"] == 40 and metrics["midi.bits_per_note.5gram"] == 11.3 and metrics["midi.metrics.copied_share.heldout"] == 0.15
+    assert metrics["gain"] == 40 and metrics["midi.bits_per_note.ngram"] == 11.3 and metrics["midi.metrics.copied_share.heldout"] == 0.15
+    assert metrics["midi.name_gain.wrong_name.low"] == 0.81 and metrics["midi.collections.mass.gain"] == -0.2
     assert metrics["midi.longest_copy.notes"] == 7 and "midi.confidence" not in metrics
     assert child.data.tags["mlflow.parentRunId"] == stamp["parent"] and child.info.run_name == "midi-Bach" and child.data.metrics["valid.loss"] < 2
     assert "midi/scores.json" in [item.path for item in there.list_artifacts(stamp["parent"], "midi")]
@@ -127,13 +134,24 @@ def test_mlflow_has_the_midi_track_beside_the_other(tmp_path, monkeypatch, empty
 
 def test_the_table_of_scores_has_the_midi_track(results, capsys):
     main(["scores", "results/scores.json", "--midi", str(MIDI / "scores.json")])
-    printed = capsys.readouterr().out.splitlines()[-5:]
-    assert printed[0] == "MIDI: 42 held-out pieces; bits per note, lower is better, [95 % interval]"
-    assert printed[1].split("  ")[0] == "model" and printed[2].startswith("8.2 [7.4, 9.0]")
-    assert printed[3:] == [
-        "The right composer is likelier than wrong ones on 85.0 [76, 94] % of the pieces.",
-        "Longest copy from the training set: 7 notes. Melody kept (share): 1.00 [0.90, 1.10]",
+    printed = capsys.readouterr().out.splitlines()
+    printed = printed[printed.index("MIDI: 42 held-out pieces; bits per note on the common grid, lower is better, [95 % interval]") :]
+    assert [re.split("  +", line) for line in printed[1:4]] == [
+        ["", "model", "no name", "wrong name", "n-gram", "unigram"],
+        ["all (42)", "8.2 [7.4, 9.0]", "8.6 [7.7, 9.5]", "11.3 [10.2, 12.4] -"],
+        ["name alone (40)", "8.3 [7.5, 9.1]", "8.7 [7.8, 9.6]", "9.1 [8.2, 10.0]", "11.3 [10.2, 12.4] 19.5 [17.6, 21.5]"],
     ]
+    assert printed[4] == "n-gram - model: +3.10 [+2.79, +3.41] bits (order 7, transposed, 300 of 400 pieces); above 0 the model is better"
+    assert printed[5].startswith("  mass (40) -0.20 [-0.18, -0.22]") and EVIL in printed[5]
+    assert printed[6:] == [
+        "wrong - right name: +0.900 [+0.810, +0.990] bits; best wrong - right: +0.100 [+0.090, +0.110]",
+        "right name likeliest, told alone: 85 [76, 94] %; beside genre and instruments: 50 [45, 55] %",
+        "always Bach: 60 [54, 66] %",
+        "recognised: samples 30 [27, 33] %, names permuted 50 %; real pieces 80 [72, 88] %, always the commonest 60 %",
+        "by pitches alone: samples 20 [18, 22] %, names permuted 40 %; real pieces 70 [63, 77] %",
+        "longest copy of training notes: 7; melody kept (share): 1.00 [0.90, 1.10]",
+    ]
+    assert main(["scores", "results/scores.json", "--midi", "results/scores.json"]) == 2 and "lacks bits_per_note_common" in capsys.readouterr().err
 
 
 # As in test_report: the page in a frame as wide as a phone; the playhead of a roll follows the slider, a roll is as wide as its slider.

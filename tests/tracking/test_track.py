@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from fake_results import build_scores
 from ostinato.cli import main
 from ostinato.files import hash_value, read_json, read_jsonl, write_json, write_jsonl, write_text
 from ostinato.tracking import imports, runs
@@ -33,7 +34,7 @@ def results(tmp_path, monkeypatch, empty_store):
     write_json(
         "scores.json",
         {
-            "after": {"majmin": {"value": 71.0, "low": 60.0, "high": 80.0, "n": 10}, "bass": {"value": None}},
+            "sets": {"after": {"triads": {"value": 71.0, "low": 60.0, "high": 80.0, "n": 10}, "bass": {"value": None}}},
             "gain": {"value": 40.0, "low": 30.0, "high": 50.0, "n": 10},
             "unit": "percent",
             "heldout": ["x"],
@@ -45,7 +46,7 @@ def results(tmp_path, monkeypatch, empty_store):
     return tmp_path
 
 
-def imported(uri=None):
+def imported(uri=None, more=()):
     uri = uri or store()
     return main(
         [
@@ -63,6 +64,7 @@ def imported(uri=None):
             "demos/after",
             "--stamp",
             "tracked.json",
+            *more,
         ]
     )
 
@@ -72,7 +74,7 @@ def test_parent_children_metrics_and_artifacts(results):
     stamp = read_json("tracked.json")
     assert stamp["runs"]["tune-1"] == stamp["runs"]["tuned"] != stamp["runs"]["base"]
     parent, child = (client().get_run(run_id) for run_id in (stamp["parent"], stamp["runs"]["tuned"]))
-    assert parent.data.metrics == {"after.majmin": 71, "gain": 40, "gain.low": 30, "gain.high": 50, "seed_prompts.before.root": 12}
+    assert parent.data.metrics == {"after.triads": 71, "gain": 40, "gain.low": 30, "gain.high": 50, "seed_prompts.before.root": 12}
     assert child.data.tags["mlflow.parentRunId"] == stamp["parent"]
     assert (child.data.tags["ostinato.key"], child.data.tags["job.id"], child.data.tags["ostinato.names"]) == ("t", "4711", "tune-1, tuned")
     assert child.data.params["config.model.dim"] == "192" and child.data.params["steps"] == "300"
@@ -81,6 +83,34 @@ def test_parent_children_metrics_and_artifacts(results):
     assert [point.step for point in history] == list(range(1, 301))
     assert [item.path for item in client().list_artifacts(stamp["parent"], "demos/after")] == ["demos/after/one-s1.wav"]
     assert list(Path("mlartifacts").rglob("demos/before/one-s1.wav")) and not Path("mlruns").exists()
+
+
+def test_evidence_stands_beside_the_scores_under_names_that_mlflow_takes(results):
+    write_json("scores.json", build_scores(["piano C F"]))
+    trained = {"trainings": {"values": {"after": 74.0, "after-5": 70.0}, "mean": 72.0, "deviation": 2.8}}
+    write_json("evidence.json", build_scores(["piano C F"]) | trained)
+    write_json("midi.json", {"bits_per_note": {"model": {"value": 8.2}}})
+    assert imported(more=["--evidence-scores", "evidence.json", "--evidence-midi-scores", "midi.json"]) == 0
+    parent = client().get_run(read_json("tracked.json")["parent"])
+    for name, value in {
+        "after.triads": 74,
+        "chance.after.triads": 12,
+        "gain_over_chance.high": 54,
+        "after_minus_reference": -21,
+        "other_orders.before.best": 11,
+        "text_only.after.sounding": 99,
+        "strata.kind.suspended_diminished_augmented.after": 74,
+        "strata.chords.4_chords.chance.reference-2": 3,
+        "evidence.trainings.deviation": 2.8,
+        "evidence.trainings.values.after-5": 70,
+        "evidence.midi.bits_per_note.model": 8.2,
+    }.items():
+        assert parent.data.metrics[name] == value, name
+    assert not [name for name in parent.data.metrics if "confidence" in name or "sets" in name]
+    assert [item.path for folder in ("evidence", "evidence/midi") for item in client().list_artifacts(parent.info.run_id, folder) if not item.is_dir] == [
+        "evidence/evidence.json",
+        "evidence/midi/midi.json",
+    ]
 
 
 def test_importing_again_changes_nothing(results):
@@ -134,7 +164,7 @@ def test_a_killed_import_can_be_repeated(results, monkeypatch, survived):
 def test_new_scores_are_a_new_revision_over_the_same_runs(results):
     imported()
     first = read_json("tracked.json")
-    write_json("scores.json", {"after": {"majmin": {"value": 80.0}}})
+    write_json("scores.json", {"sets": {"after": {"triads": {"value": 80.0}}}})
     imported()
     second = read_json("tracked.json")
     assert first["parent"] != second["parent"] and first["runs"] == second["runs"]

@@ -18,8 +18,9 @@ from ostinato.cli import main
 from ostinato.codec.encoding import TABLE, Table, write_gathered
 from ostinato.files import UserError, read_json, read_jsonl, sha256, write_json, write_jsonl
 from ostinato.harmony.prompts.prompt import parse
+from ostinato.lm.pretrained import LM_FILE
 from ostinato.machine import machine
-from ostinato.sidecars import commit
+from ostinato.sidecars import commit, sidecar_path
 from ostinato.sources import PLUMBING, fingerprint, imports, modules
 from ostinato.train.average import Average
 from ostinato.train.loop import Preempted, learning_rate, train
@@ -527,3 +528,24 @@ def test_examples_are_whole_bars_and_say_what_sounds_in_them(codes):
     again = data.batch(np.random.default_rng(1), 8, 84, chords=True)
     assert again.prompts == batch.prompts and np.array_equal(again.codes, batch.codes)
     assert set(data.batch(np.random.default_rng(1), 8, 84, chords=False).prompts) == {"piano"}
+
+
+def test_a_control_hears_the_same_and_is_told_the_chords_of_others(codes):
+    told, shuffled = (CodesDataset(Table.load(codes / TABLE), "train", seed) for seed in (None, 5))
+    assert sorted(shuffled.described_by) == list(range(10)) and not any(shuffled.described_by == np.arange(10))
+    for index in range(10):
+        own, other = (data.example(index, np.random.default_rng(index), 84, chords=True) for data in (told, shuffled))
+        described = told.example(int(shuffled.described_by[index]), np.random.default_rng(index), 84, chords=True)
+        assert np.array_equal(own[0], other[0]) and other[1] == described[1]
+
+
+def test_another_training_as_one_was_with_a_seed_of_its_own(codes, tmp_path, capsys):
+    words = command(codes, tmp_path)[3:]
+    place = words.index("--plan") + 1
+    write_json(tmp_path / "summary.json", {"plan": PLAN.model_copy(update={"steps": 2}).model_dump()})
+    words[place] = str(tmp_path / "summary.json")
+    assert main([*words, "--seed", "8", "--shuffled", "chords"]) == 0
+    made = read_json(sidecar_path(tmp_path / "model" / LM_FILE))
+    assert made["seed"] == 8 and made["params"]["plan"]["steps"] == 2
+    assert main([*words, "--seed", "8", "9"]) == 2
+    assert "--seed: 2 seeds for 1 runs" in capsys.readouterr().err

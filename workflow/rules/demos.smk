@@ -2,6 +2,7 @@ rule generate:
     input:
         model=branch(lambda wildcards: wildcards.which == "before", "results/models/base/state_dict.bin", "results/models/tuned/state_dict.bin"),
         after=AFTER,
+        prompts=PROMPTS,
         code=sources("demos"),
     output:
         directory("results/demos/{which}"),
@@ -18,20 +19,22 @@ rule generate:
         "logged {log} ostinato demos --params {params.section:q} --model {params.model} --which {wildcards.which} --out {output}"
 
 
-rule ceiling:
+rule reference:
     input:
         codec="results/codec/compression_state_dict.bin",
-        code=sources("ceiling"),
+        prompts=PROMPTS,
+        code=sources("reference"),
     output:
-        directory("results/demos/ceiling"),
+        directory("results/demos/{player}"),
     log:
-        "results/logs/demos/ceiling.log",
+        "results/logs/demos/{player}.log",
     benchmark:
-        "results/benchmarks/demos/ceiling.tsv"
+        "results/benchmarks/demos/{player}.tsv"
     params:
         section=section("demos"),
         etudes=shared(sections.corpus),
+        player=lambda wildcards: PLAYERS[wildcards.player],
     message:
-        "Render the prompts truly and pass them through the codec"
+        "Play the prompts truly ({wildcards.player}) and pass them through the codec"
     shell:
-        "logged {log} ostinato ceiling --params {params.section:q} --etudes {params.etudes:q} --codec results/codec --out {output}"
+        "logged {log} ostinato reference --params {params.section:q} --etudes {params.etudes:q} --player {params.player} --codec results/codec --out {output}"

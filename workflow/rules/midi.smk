@@ -222,8 +222,51 @@ rule judge_midi:
     threads: 8 if MIDI_FOLDER else 1  # scores of the wheel are encoded before other processes would have started
     params:
         section=section("judge"),
+        augmentation=midi("augmentation"),
     message:
         "Measure the compositions, and how well the model predicts held-out pieces"
     shell:
-        "OMP_NUM_THREADS=1 logged {log} ostinato judge-midi --params {params.section:q} --model results/midi/models/pretrained --pieces {input.pieces} "
-        "--jobs {threads} --demos {input.demos} --scores {output.scores} --judgements {output.judgements}"
+        "OMP_NUM_THREADS=1 logged {log} ostinato judge-midi --params {params.section:q} --augmentation {params.augmentation:q} --model results/midi/models/pretrained "
+        "--pieces {input.pieces} --jobs {threads} --demos {input.demos} --scores {output.scores} --judgements {output.judgements}"
+
+
+# Not part of `all`: as much as figures should rest on, by the pretrained model, for `make evidence`.
+rule evidence_compositions:
+    input:
+        model="results/midi/models/pretrained/state_dict.bin",
+        contents=gathered_words,
+        after=AFTER_MIDI,
+        pieces=ancient("results/midi/pieces.jsonl"),
+        code=sources("compositions"),
+    output:
+        directory("results/evidence/midi/demos"),
+    log:
+        "results/logs/evidence/compositions.log",
+    benchmark:
+        "results/benchmarks/evidence/compositions.tsv"
+    params:
+        section=midi("demos"),
+        evidence=midi("evidence"),
+    message:
+        "Compose samples and settings of melodies for the judge"
+    shell:
+        "logged {log} ostinato compositions --params {params.section:q} --evidence {params.evidence:q} --models results/midi/models/pretrained --pieces {input.pieces} --out {output}"
+
+
+use rule judge_midi as evidence_judge_midi with:
+    input:
+        model="results/midi/models/pretrained/state_dict.bin",
+        contents=gathered_words,
+        after=AFTER_MIDI,
+        pieces=ancient("results/midi/pieces.jsonl"),
+        demos="results/evidence/midi/demos",
+        code=sources("judge-midi"),
+    output:
+        scores="results/evidence/midi/scores.json",
+        judgements="results/evidence/midi/judgements.json",
+    log:
+        "results/logs/evidence/judge_midi.log",
+    benchmark:
+        "results/benchmarks/evidence/judge_midi.tsv"
+    message:
+        "Measure the samples and settings"

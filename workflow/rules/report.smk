@@ -3,8 +3,8 @@ rule judge:
         demos=expand("results/demos/{which}", which=DEMOS),
         contents=gathered,
         after=AFTER,
-        manifest=ancient("results/dataset/manifests/train/data.jsonl.gz"),
-        ears=weights("judge", "labeller"),
+        manifests=ancient(expand("results/dataset/manifests/{split}/data.jsonl.gz", split=["train", "test"])),
+        ears=weights("judge", "labeller", "instruments"),
         code=sources("judge"),
     output:
         scores="results/scores.json",
@@ -21,7 +21,7 @@ rule judge:
         "Hear which chords the demos play and compare them with those asked"
     shell:
         "OMP_NUM_THREADS=1 logged {log} ostinato judge --jobs {threads} --params {params.section:q} --listen {params.listen:q} --demos {input.demos} "
-        "--manifests results/dataset/manifests --scores {output.scores} --judgements {output.judgements}"
+        "--manifests results/dataset/manifests --codes {input.after} --scores {output.scores} --judgements {output.judgements}"
 
 
 rule track:
@@ -67,9 +67,11 @@ rule cost:
     benchmark:
         "results/benchmarks/cost.tsv"
     params:
-        # all but those that launch a training, which is counted by itself, and those that may run beside this one or after it
+        # all but those that launch a training, which is counted by itself, and those that may run beside this one or after it, as all evidence does
         rules=lambda wildcards: [
-            f"{rule.name}={rule.benchmark}" for rule in workflow.rules if rule.benchmark and "launch" not in rule.resources and rule.name not in ("track", "cost", "page")
+            f"{rule.name}={rule.benchmark}"
+            for rule in workflow.rules
+            if rule.benchmark and "launch" not in rule.resources and rule.name not in ("track", "cost", "page") and not rule.name.startswith("evidence_")
         ],
         models=expand("results/models/{name}", name=MODELS) + expand("results/ears/{ear}", ear=EARS),
         midi_models=expand("results/midi/models/{name}", name=[*PRETRAINED, *MIDI_MODELS]),
@@ -107,10 +109,11 @@ rule page:
         section=section("report"),
         models=expand("results/models/{name}", name=MODELS),
         midi_models=expand("results/midi/models/{name}", name=MIDI_MODELS),
+        cost=lambda wildcards, input: ["--cost", input.cost],
     message:
         "Write the page"
     shell:
         "logged {log} ostinato report --params {params.section:q} --scores {input.scores} --judgements {input.judgements} "
         "--demos {input.demos} --models {params.models} --set-aside {input.set_aside} --segments {input.segments} "
         "--midi-scores {input.midi_scores} --midi-judgements {input.midi_judgements} --midi-demos {input.midi_demos} --midi-models {params.midi_models:q} "
-        "--midi-set-aside {input.midi_set_aside} --cost {input.cost} --out {output}"
+        "--midi-set-aside {input.midi_set_aside} {params.cost} --out {output}"

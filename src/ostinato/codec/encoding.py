@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import numpy as np
 
 from ostinato.files import UserError, atomic, hash_value, sha256, write_if_changed
 from ostinato.params.blocks import SPLITS
+from ostinato.sampling import evenly
 
 #: The table over all shards, and what tells it from others, in the folder of codes.
 TABLE, CONTENTS = "segments.npz", "contents.json"
@@ -78,6 +79,19 @@ class Table:
         with self.codes[row["shard"]].with_suffix(".jsonl").open("rb") as stream:
             stream.seek(row["at"])
             return json.loads(stream.read(row["length"]))
+
+    def of(self, split: str, most: int) -> np.ndarray:
+        """The rows of a split, at most so many, spread evenly over all."""
+        rows = self.rows[self.rows["split"] == SPLITS.index(split)]
+        return rows[list(evenly(range(len(rows)), most))] if len(rows) > most else rows
+
+    def first_codes(self, rows: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """(id, codes of the first codebook, int16 [T]) of some rows, shard by shard, so that one array is mapped at a time."""
+        for shard in np.unique(rows["shard"]):
+            codes = np.load(self.codes[shard], mmap_mode="r")
+            for row in rows[rows["shard"] == shard]:
+                line = self.line(row)
+                yield line["id"], np.array(codes[0, line["start"] : line["start"] + line["frames"]])
 
 
 def gather(codes: Sequence[Path], duplicates: set[tuple[str, str]]) -> tuple[Table, dict[str, Any]]:

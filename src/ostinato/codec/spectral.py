@@ -3,7 +3,7 @@
 Magnitude frames at 16 Hz are gathered into bands spaced by pitch, log-compressed, projected on principal components, and quantised by
 residual k-means (Gray, "Vector quantization", 1984; residual stages as in SoundStream and EnCodec). Decoding inverts the projection and the
 bands, and finds a phase by fast Griffin-Lim (Perraudin et al., 2013; librosa). It keeps harmony and loses sparkle: made for machines that
-reach no model hub, and honest about it: `ostinato judge` always prints the ceiling this codec sets.
+reach no model hub, and honest about it: `ostinato scores` always prints what true renderings score through it.
 
 Conventions: audio [B, 1, T] at 16 kHz, codes [B, K, T // 1000] (int64). Behind audiocraft's CompressionModel, so that EnCodec can take its place.
 """

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import logging
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import soundfile
 
 from ostinato.files import atomic, sha256
-from ostinato.generate.demos import slug
+from ostinato.generate.demos import CODES, batches
 from ostinato.harmony.prompts.prompt import parse
 from ostinato.lm.pretrained import CODEC_FILE, LM_FILE
 from ostinato.params import Demos, section
@@ -23,12 +25,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("--params", default="params.yaml", help="parameter file, or the section `demos` as JSON")
     parser.add_argument("--model", type=Path, required=True, help="folder of the model")
-    parser.add_argument("--which", required=True, help="what the demos are called: before, after")
+    parser.add_argument("--which", required=True, help="what the demos are called: before, after, after-4 (of the training with that seed), control")
     parser.add_argument("--out", type=Path, required=True, help="folder for the demos")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Generate, write and describe every demo."""
+    """Generate, write and describe every demo, and what the model said, before the codec made it sound."""
     import torch
 
     from ostinato.generate.generator import Generator
@@ -37,33 +39,38 @@ def run(args: argparse.Namespace) -> None:
     params: Demos = section("demos", args.params)
     torch.set_num_threads(1)  # the clips must not depend on how many cores a machine has
     generator = Generator(args.model)
-    prompts = params.prompts + params.heldout
+    asked = list(batches(params))
     sampling: dict[str, Any] = {"temperature": params.temperature, "top_k": params.top_k, "top_p": params.top_p, "guidance": params.guidance}
-    for prompt in prompts:
-        for remark in parse(prompt).remarks:
-            log.info("%s: %s", prompt, remark)
+    for request in (request for batch in asked for request in batch):
+        for remark in parse(request.prompt).remarks:
+            log.info("%s: %s", request.prompt, remark)
     model_hash = sha256(args.model / LM_FILE)
     with atomic(args.out) as folder:
         folder.mkdir()
-        for seed in params.seeds:
-            clips = generator.generate(prompts, params.seconds, seed, Sampling(**sampling))
-            for number, (prompt, clip) in enumerate(zip(prompts, clips)):
-                soundfile.write(folder / f"{slug(number, prompt)}-s{seed}.wav", clip, generator.codec.sample_rate, subtype="PCM_16")
+        said = {}
+        for seed, batch in product(params.seeds, asked):
+            codes = generator.codes([request.prompt for request in batch], params.seconds, seed, Sampling(**sampling))
+            for request, clip, of_clip in zip(batch, generator.clips(codes), codes):
+                name = f"{request.name}-s{seed}"
+                soundfile.write(folder / f"{name}.wav", clip, generator.codec.sample_rate, subtype="PCM_16")
+                said[name] = of_clip.cpu().numpy().astype(np.int16)
+        np.savez_compressed(folder / CODES, **said)
     inputs = [args.model / LM_FILE, args.model / CODEC_FILE]
-    for seed in params.seeds:
-        for number, prompt in enumerate(prompts):
-            demo = slug(number, prompt)
+    whole = {"which": args.which, "model": str(args.model), "model_sha256": model_hash, "seeds": params.seeds, "frame_rate": generator.codec.frame_rate, **generator.machine}
+    write_sidecar(args.out / CODES, "demos", inputs, sampling, about=whole)
+    for seed, batch in product(params.seeds, asked):
+        for row, request in enumerate(batch):
             about = {
-                "demo": demo,
-                "prompt": prompt,
-                "heldout": prompt in params.heldout,
+                "demo": request.name,
+                "prompt": request.prompt,
+                "heldout": request.heldout,
                 "which": args.which,
                 "model": str(args.model),
                 "model_sha256": model_hash,
-                "batch": prompts,
-                "row": number,
+                "batch": [one.prompt for one in batch],
+                "row": row,
                 "seconds": params.seconds,
                 **generator.machine,
             }
-            write_sidecar(args.out / f"{demo}-s{seed}.wav", "demos", inputs, sampling, seed, about)
-    print(f"{len(prompts) * len(params.seeds)} clips in {args.out}")
+            write_sidecar(args.out / f"{request.name}-s{seed}.wav", "demos", inputs, sampling, seed, about)
+    print(f"{sum(map(len, asked)) * len(params.seeds)} clips in {args.out}")

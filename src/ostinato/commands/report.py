@@ -19,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--params", default="params.yaml", help="parameter file, or the section `report` as JSON")
     parser.add_argument("--scores", type=Path, required=True, help="results/scores.json")
     parser.add_argument("--judgements", type=Path, required=True, help="results/judgements.json")
-    parser.add_argument("--demos", type=Path, nargs="+", required=True, help="folders of demos, named before, after, ceiling")
+    parser.add_argument("--demos", type=Path, nargs="+", required=True, help="folders of demos, named by their sets: before, after, reference, ...")
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of models, with events.jsonl")
     parser.add_argument("--set-aside", type=Path, required=True, help="results/corpus/set_aside.tsv")
     parser.add_argument("--segments", type=Path, nargs="+", default=[], help="folders of segments, with left_out.tsv")

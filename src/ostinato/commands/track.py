@@ -19,10 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--params", default="params.yaml", help="parameter file, or the section `track` as JSON")
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of models, with events.jsonl and summary.json")
     parser.add_argument("--scores", type=Path, required=True, help="results/scores.json")
-    parser.add_argument("--demos", type=Path, nargs="+", default=[], help="folders of demos, named before, after, ceiling")
+    parser.add_argument("--demos", type=Path, nargs="+", default=[], help="folders of demos, named by their sets: before, after, reference, ...")
     parser.add_argument("--midi-models", type=Path, nargs="+", default=[], help="folders of MIDI models, with events.jsonl and summary.json")
     parser.add_argument("--midi-scores", type=Path, help="results/midi/scores.json")
     parser.add_argument("--midi-demos", type=Path, help="folder of compositions")
+    parser.add_argument("--evidence-scores", type=Path, help="results/evidence/scores.json: more trainings, a control, more seeds")
+    parser.add_argument("--evidence-midi-scores", type=Path, help="results/evidence/midi/scores.json")
     parser.add_argument("--stamp", type=Path, required=True, help="file to write when all is in: the ids of the runs")
 
 
@@ -42,6 +44,7 @@ def given(args: argparse.Namespace) -> Revision:
     missing = [str(folder) for folder in demos.values() if not folder.is_dir()]
     if missing:
         raise UserError(f"--demos or --midi-demos {missing[0]}: no such folder")
-    tables = {"": args.scores} | ({"midi": args.midi_scores} if args.midi_scores else {})
-    scores = {f"{place}.{name}".lstrip("."): value for place, path in tables.items() for name, value in score_metrics(read_json(path))}
+    optional = {"midi": args.midi_scores, "evidence": args.evidence_scores, "evidence/midi": args.evidence_midi_scores}
+    tables = {"": args.scores} | {place: path for place, path in optional.items() if path}
+    scores = {f"{place.replace('/', '.')}.{name}".lstrip("."): value for place, path in tables.items() for name, value in score_metrics(read_json(path))}
     return Revision(training_runs(args.models) | training_runs(args.midi_models, MIDI_RUN), tables, demos, scores)

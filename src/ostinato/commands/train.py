@@ -27,7 +27,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", nargs="+", required=True, help="name of each run; `base` is trained without chords, any other with them")
     parser.add_argument("--params", required=True, help="section `train` without plans and launch, as JSON")
     parser.add_argument("--model", default="params.yaml", help="parameter file, or the section `model` as JSON")
-    parser.add_argument("--plan", nargs="+", required=True, help="what to train, for each run, as JSON: train.base or train.tune with values of the sweep")
+    parser.add_argument(
+        "--plan",
+        nargs="+",
+        required=True,
+        help="what to train, for each run: train.base or train.tune with values of the sweep, as JSON, or the summary.json of a run with the same plan",
+    )
+    parser.add_argument("--seed", nargs="+", type=int, help="seed of each run; train.seed, where it is left out")
+    parser.add_argument("--shuffled", nargs="*", default=[], help="names of runs that learn from the chords of other segments: controls")
     options.of_training(parser)
     parser.add_argument("--codec", type=Path, required=True, help="folder of the codec")
     parser.add_argument("--codes", type=Path, required=True, help="table of the codes of all shards")
@@ -38,7 +45,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train, or go on training, and export."""
     how = part(Launch, "launch", args.launch)
-    configs = [configuration(args, name, plan) for name, plan in each_run(args.name, args.plan, args.out)]
+    runs = each_run(args.name, args.plan, args.out)
+    seeds = args.seed or [None] * len(runs)
+    if len(seeds) != len(runs):
+        raise UserError(f"--seed: {len(seeds)} seeds for {len(runs)} runs; expected one each, or none")
+    configs = [configuration(args, name, plan, seed) for (name, plan), seed in zip(runs, seeds)]
     for config in configs:
         refuse_before_queueing(config, how)
     launch([TrainJob(config) for config in configs], how, args.again)
@@ -46,9 +57,11 @@ def run(args: argparse.Namespace) -> None:
         export(config, out, args)
 
 
-def configuration(args: argparse.Namespace, name: str, plan: str) -> dict[str, Any]:
+def configuration(args: argparse.Namespace, name: str, plan: str, seed: int | None) -> dict[str, Any]:
     """Everything a job needs, as plain JSON, with its signature and folder. A pretrained model is the base as it is: it is validated, not trained."""
-    training, what = part(Training, "train", args.params), part(Plan, "plan", plan)
+    training = part(Training, "train", args.params)
+    training = training if seed is None else training.model_copy(update={"seed": seed})
+    what = part(Plan, "plan", plan if plan.lstrip().startswith("{") else json.dumps(read_json(Path(plan))["plan"]))
     model: Model = section("model", args.model)
     config = {
         "task": "ostinato.train.tasks.musicgen",
@@ -58,6 +71,7 @@ def configuration(args: argparse.Namespace, name: str, plan: str) -> dict[str, A
         "model": model.model_dump(),
         "chords": name != "base",
         "adopted": args.init is None and model.pretrained is not None,
+        "shuffled": name in args.shuffled,
     }
     init = str(args.init.resolve()) if args.init else model.pretrained
     return signed(config, inputs(args), args.runs) | {"codec": str(args.codec.resolve()), "codes": str(args.codes.resolve()), "init": init}

@@ -2,6 +2,7 @@
 
 Every composer who is asked for (with none, anyone) gets, for each seed, a sample from nothing and the melody in their style; for the first seed also a held-out piece of
 theirs that is gone on from, and one with a gap that is filled. Where a composer has a model of their own, it is asked, and the pretrained one for samples to compare with.
+For evidence (`plan_evidence`) there are more samples and settings, by the pretrained model alone: they are judged, not played.
 Each piece is composed on its own, as `ostinato compose` does with the same options. A model whose words cannot be held to a melody or a gap (see
 compose.draft) makes the other kinds. Where a model writes no note, or a held-out piece cannot be read or said, the demo is listed in set_aside.tsv and the
 others are made.
@@ -17,9 +18,10 @@ from typing import Any
 
 from ostinato.files import UserError
 from ostinato.folders import Aside
-from ostinato.midi.metadata import name_key, same_composer
+from ostinato.midi.melodies import MELODIES as TUNES
+from ostinato.midi.metadata import composers_of, name_key, same_composer
 from ostinato.midi.reading import attempt, one
-from ostinato.params.midi import Compositions
+from ostinato.params.midi import Compositions, Evidence
 
 PRETRAINED = "pretrained"
 MELODIES = "melodies"
@@ -29,28 +31,31 @@ HELD = ("style", "infilling")
 GAP_SHARES = (0.4, 0.6)
 #: So much of a held-out piece is given to go on from, as a share of `seconds`.
 GIVEN_SHARE = 0.5
+#: Of fewer samples no share can be told, and so evidence has fewer composers.
+SAMPLES = 8
 
 
 @dataclass(frozen=True)
 class Task:
-    """A demo to be made: by the model in a folder, from the held-out piece of a row of the table."""
+    """A demo to be made: by the model in a folder, with a melody (its name or file), or from the held-out piece of a row of the table."""
 
     name: str
     kind: str
     composer: str | None
     model: Path
     seed: int
+    melody: str | None = None
     row: dict[str, Any] = field(default_factory=dict)
 
 
-def write_all(tasks: list[Task], models: dict[Path, Any], melody: Any, params: Compositions, folder: Path, font: str | None) -> tuple[dict[str, Any], list[Aside]]:
+def write_all(tasks: list[Task], models: dict[Path, Any], melodies: dict[str, Any], params: Compositions, folder: Path, font: str | None) -> tuple[dict[str, Any], list[Aside]]:
     """Compose and write each demo: by name what was given to it, and rows for those that cannot be made or have no note."""
     from ostinato.compose.files import write_composition, write_wav
     from ostinato.midi.notes import write_midi
 
     given, aside = {}, []
     for task in tasks:
-        composition = made_of(task, models[task.model], melody, params)
+        composition = made_of(task, models[task.model], melodies.get(task.melody or ""), params)
         if isinstance(composition, str):
             aside.append((task.name, "unusable_piece", composition))
             continue
@@ -88,14 +93,30 @@ def plan(params: Compositions, folders: list[Path], rows: list[dict[str, Any]]) 
         if model is None:
             raise UserError(f"--models: no model for {who}; expected a folder named {who} or {PRETRAINED}, got {', '.join(named)}")
         for seed in params.seeds:
-            for kind in ("sample", "style"):
-                yield Task(f"{slug(who)}-{kind}-s{seed}", kind, composer, model, seed)
+            yield Task(f"{slug(who)}-sample-s{seed}", "sample", composer, model, seed)
+            yield Task(f"{slug(who)}-style-s{seed}", "style", composer, model, seed, params.melody)
             if own and shared:
                 yield Task(f"{slug(who)}-sample-{PRETRAINED}-s{seed}", "sample", composer, shared, seed)
         row = heldout(rows, composer, params.seconds)
         if row:
             for kind in ("continuation", "infilling"):
-                yield Task(f"{slug(who)}-{kind}-s{params.seeds[0]}", kind, composer, model, params.seeds[0], row)
+                yield Task(f"{slug(who)}-{kind}-s{params.seeds[0]}", kind, composer, model, params.seeds[0], row=row)
+
+
+def plan_evidence(params: Evidence, folders: list[Path], rows: list[dict[str, Any]]) -> Iterator[Task]:
+    """Samples and settings by the pretrained model, in turn for each composer with enough training pieces (anyone, where there is none), each time with another
+    seed; settings go through all tunes before a seed is taken again. Raises UserError when there is no pretrained model."""
+    model = next((folder for folder in folders if folder.name == PRETRAINED), None)
+    if model is None:
+        raise UserError(f"--models: expected a folder named {PRETRAINED}, got {', '.join(folder.name for folder in folders)}")
+    composers: list[str | None] = [*composers_of(rows)[: max(1, params.samples // SAMPLES)]] or [None]
+    for number in range(params.samples):
+        seed, place = divmod(number, len(composers))
+        yield Task(f"{slug(composers[place] or 'anyone')}-sample-s{seed + 1}", "sample", composers[place], model, seed + 1)
+    for number in range(params.melodies):
+        (seed, tune), place = divmod(number // len(composers), len(TUNES)), number % len(composers)
+        name = list(TUNES)[tune]
+        yield Task(f"{slug(composers[place] or 'anyone')}-{slug(name)}-s{seed + 1}", "style", composers[place], model, seed + 1, name)
 
 
 def heldout(rows: list[dict[str, Any]], composer: str | None, seconds: float) -> dict[str, Any] | None:

@@ -118,11 +118,18 @@ class RecurrentNet(nn.Module):
         self.pitch = nn.Linear(2 * hidden, 12)
 
     def forward(self, spectrum: torch.Tensor) -> dict[str, torch.Tensor]:
+        return self.heads(self.embed(spectrum))
+
+    def embed(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """What the heads are given of each frame: [B, T, 2 * hidden], each number between -1 and 1."""
         x = compress(spectrum).transpose(1, 2)[:, None]
         contrast = x - functional.avg_pool2d(x, (25, 1), stride=1, padding=(12, 0))
         x = self.convolutions(torch.cat([x, contrast], dim=1))
-        x = self.recurrent(self.narrow(x.flatten(1, 2).transpose(1, 2)))[0]
-        return {"chord": self.chord(x), "bass": self.bass(x), "pitches": self.pitch(x)}
+        return self.recurrent(self.narrow(x.flatten(1, 2).transpose(1, 2)))[0]
+
+    def heads(self, embedded: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Logits from what `embed` gives."""
+        return {"chord": self.chord(embedded), "bass": self.bass(embedded), "pitches": self.pitch(embedded)}
 
 
 class TimbreNet(nn.Module):
@@ -147,8 +154,12 @@ class TimbreNet(nn.Module):
         self.out = nn.Sequential(nn.Dropout(0.2), nn.Linear(4 * width, len(INSTRUMENTS)))
 
     def forward(self, spectrum: torch.Tensor) -> torch.Tensor:
-        x = self.layers(compress(spectrum).transpose(1, 2)[:, None])
+        x = self.embed(spectrum)
         return self.out(torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1))
+
+    def embed(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """What is pooled and named, [B, 2 * width, about MELS / 8, T / 16]."""
+        return self.layers(compress(spectrum).transpose(1, 2)[:, None])
 
 
 NETWORKS = {"labeller": PitchNet, "judge": RecurrentNet, "instruments": TimbreNet}

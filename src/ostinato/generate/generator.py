@@ -44,9 +44,16 @@ class Generator:
         The random state is set once per call: the same prompts in the same order, seed and model give the same clips, and two models called
         alike draw from the same state.
         """
+        return self.clips(self.codes(prompts, seconds, seed, how))
+
+    def codes(self, prompts: list[str], seconds: float, seed: int, how: Sampling) -> torch.Tensor:
+        """What `generate` decodes: int64 [len(prompts), K, frames]."""
         texts, frames, window = self._begin(prompts, seconds, seed)
-        with torch.no_grad():
-            return limit(self._decode(generate(self.lm, texts, frames, how, window=window)))
+        return generate(self.lm, texts, frames, how, window=window)
+
+    def clips(self, codes: torch.Tensor) -> np.ndarray:
+        """The clips of codes [B, K, frames]: float32 [B, T] at the codec's rate."""
+        return limit(self._decode(codes))
 
     def stream(self, prompts: list[str], seconds: float, seed: int, how: Sampling, piece_seconds: float = 2.0) -> Iterator[np.ndarray]:
         """`generate` for those who listen at once: yields pieces [len(prompts), T'] as they come."""

@@ -26,6 +26,11 @@ def training(params: Params) -> str:
     return as_json(params.train.model_dump(mode="json", exclude={"base", "tune", "launch"}))
 
 
+def evidence_demos(params: Params) -> str:
+    """`demos` with the seeds that evidence rests on."""
+    return as_json(params.demos.model_dump(mode="json") | {"seeds": params.evidence.demo_seeds})
+
+
 def training_of_ears(params: Params) -> str:
     """What `ears` says about the training of all of them alike."""
     return as_json(params.ears.model_dump(mode="json", include=set(Loop.model_fields)))

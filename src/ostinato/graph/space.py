@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ostinato.corpus.recordings import FILM
 from ostinato.files import free_bytes, require_space
+from ostinato.generate.demos import requests
 from ostinato.lists import WANTED, Line
 from ostinato.lm.pretrained import pretrained_bytes
 from ostinato.params import Params
@@ -38,7 +39,7 @@ def expected_bytes(params: Params, lists: Iterable[Iterable[Line]] | None, runs:
     else:
         etudes = params.corpus.etudes
         music = etudes.songs * (etudes.min_seconds + etudes.max_seconds) / 2 * (rate + 0.6 * 88_200)
-    clips = 3 * len(params.demos.prompts + params.demos.heldout) * len(params.demos.seeds)
+    clips = 4 * len(requests(params.demos)) * len(params.demos.seeds)  # before, after, two references
     return int(music + models_bytes(params, runs) + clips * params.demos.seconds * rate + 2e8)
 
 

@@ -1,7 +1,8 @@
 """Does the harmony heard follow the chords asked? Pure functions over timelines.
 
-Problem: a prompt names chords in an order but says nothing of bar lengths, so the asked chords must first be laid over the clip (`align`),
-then compared with what is heard.
+Problem: a prompt names chords in an order, a bar each, and the model is told how long the clip is to be: so each chord has its place (`on_grid`), and what sounds there is
+compared with it. That is how a clip is scored (strict). A clip that plays the right chords at another pace is told from one that does not by laying the asked chords over
+it as they fit best (`align`, lenient).
 
 Conventions: a timeline is a list of (start_s, end_s, Chord), rising and without gaps. Every metric is a percentage and higher is better;
 None means "not defined here" and is left out of means, never counted as 0. The comparisons are mir_eval's (Raffel et al., "mir_eval: a
@@ -10,14 +11,16 @@ transparent implementation of common MIR metrics", ISMIR 2014), weighted by dura
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import mir_eval
 import numpy as np
 
 from ostinato.files import UserError
 from ostinato.harmony.chords import QUALITIES, Chord
-from ostinato.harmony.prompts.prompt import Prompt, parse
+from ostinato.harmony.prompts.kinds import closing
+from ostinato.harmony.prompts.prompt import Prompt
 
 Span = tuple[float, float, Chord]
 #: Root pitch class and third in semitones (4 major, 3 minor, 0 none).
@@ -33,6 +36,7 @@ COMPARISONS: dict[str, Callable[[list[str], list[str]], np.ndarray]] = {
     "thirds": mir_eval.chord.thirds,
     "majmin": mir_eval.chord.majmin,
     "triads": mir_eval.chord.triads,
+    "triads_inv": mir_eval.chord.triads_inv,
     "sevenths": mir_eval.chord.sevenths,
 }
 
@@ -52,13 +56,19 @@ def triads_in_order(chords: Sequence[Chord]) -> list[Triad]:
     return [item for i, item in enumerate(present) if i == 0 or item != present[i - 1]]
 
 
-def seen_prompts(prompts: set[str], progressions: Iterable[list[Triad]]) -> set[str]:
-    """Prompts whose chords, as triads without repeats, stand side by side in that order in some training segment."""
-    wanted = {prompt: triads_in_order(parse(prompt).chords) for prompt in prompts}
-    seen: set[str] = set()
-    for progression in progressions:
-        seen |= {prompt for prompt, chords in wanted.items() if any(progression[i : i + len(chords)] == chords for i in range(len(progression) - len(chords) + 1))}
-    return seen
+def on_grid(asked: Prompt, duration: float) -> list[Span]:
+    """The asked chords where they are to sound: bars of one length over `duration` (s), a bar's chords sharing it evenly.
+
+    Raises:
+        UserError: no chord is asked, or the clip has no length.
+    """
+    _require_something(asked, duration)
+    return [(start * duration, end * duration, chord) for chord, (start, end) in zip(asked.chords, asked.fractions)]
+
+
+def _require_something(asked: Prompt, duration: float) -> None:
+    if not asked.chords or duration <= 0:
+        raise UserError(f"cannot compare: {len(asked.chords)} chords asked over {duration:g} s; expected at least one over more than 0 s")
 
 
 def align(asked: Prompt, heard: Sequence[Span], duration: float, min_share: float) -> list[Span]:
@@ -81,9 +91,8 @@ def align(asked: Prompt, heard: Sequence[Span], duration: float, min_share: floa
     Raises:
         UserError: no chord is asked, or the clip has no length.
     """
+    _require_something(asked, duration)
     chords, fractions = asked.chords, asked.fractions
-    if not chords or duration <= 0:
-        raise UserError(f"cannot align: {len(chords)} chords asked over {duration:g} s; expected at least one over more than 0 s")
     shares = np.array([end - start for start, end in fractions])
     cells = max(round(duration / GRID_SECONDS), int(np.ceil(1 / shares.min() - 1e-9)))  # room for every chord
     least = np.maximum(1, np.floor(min_share * shares * cells + 1e-9).astype(int))
@@ -123,7 +132,7 @@ def _best_borders(gains: np.ndarray, least: np.ndarray, even: np.ndarray, tie_co
 
 
 def chord_metrics(asked: Sequence[Span], heard: Sequence[Span]) -> dict[str, float | None]:
-    """mir_eval's root, thirds, majmin, triads and sevenths of `heard` against `asked`, duration-weighted, percent.
+    """mir_eval's root, thirds, majmin, triads, triads_inv and sevenths of `heard` against `asked`, duration-weighted, percent.
 
     mir_eval leaves out what a vocabulary cannot compare (an asked C:dim under majmin), which shrinks the denominator. So each comes with
     `<metric>_judged`, the share of time compared, and `judged` is the least of these. Nothing compared: the metric is None, not 0.
@@ -132,8 +141,8 @@ def chord_metrics(asked: Sequence[Span], heard: Sequence[Span]) -> dict[str, flo
     durations = mir_eval.util.intervals_to_durations(intervals)
     metrics: dict[str, float | None] = {}
     shares = []
-    for name, compare in COMPARISONS.items():
-        agreement = compare(reference, estimate)
+    for name in COMPARISONS:
+        agreement = np.array([compared(name, *pair) for pair in zip(reference, estimate)])
         judged = agreement >= 0
         weight = float(durations[judged].sum())
         metrics[name] = 100 * float(agreement[judged] @ durations[judged]) / weight if weight > 0 else None
@@ -142,11 +151,33 @@ def chord_metrics(asked: Sequence[Span], heard: Sequence[Span]) -> dict[str, flo
     return {**metrics, "judged": min(shares)}
 
 
+@lru_cache(65536)
+def compared(comparison: str, asked: str, heard: str) -> float:
+    """1 where mir_eval's comparison takes the chord heard for the one asked (both Harte's names), 0 where it does not, -1 where it cannot tell."""
+    return float(COMPARISONS[comparison]([asked], [heard])[0])
+
+
+def segmentation(asked: Sequence[Span], heard: Sequence[Span]) -> float:
+    """How well the borders between chords fit, whatever the chords are: mir_eval's `seg`, the lesser of 100 - over- and 100 - undersegmentation (directional Hamming
+    distances), percent.
+
+    Neighbours of the same sound are one chord on either side, so that a chord asked twice in a row has no border.
+    """
+    reference, reference_labels = _intervals(asked)
+    estimate, estimate_labels = _within(heard, float(reference.min()), float(reference.max()))
+    merged = [mir_eval.chord.merge_chord_intervals(*timeline) for timeline in ((reference, reference_labels), (estimate, estimate_labels))]
+    return 100 * float(mir_eval.chord.seg(*merged))
+
+
+def _within(heard: Sequence[Span], start: float, end: float) -> tuple[np.ndarray, list[str]]:
+    """A timeline from `start` to `end`, s; what it does not cover is "N"."""
+    return mir_eval.util.adjust_intervals(*_intervals(heard), start, end, mir_eval.chord.NO_CHORD, mir_eval.chord.NO_CHORD)
+
+
 def _merged(asked: Sequence[Span], heard: Sequence[Span]) -> tuple[np.ndarray, list[str], list[str]]:
     """Both timelines over the asked span, cut at every border of either; what is not covered by `heard` is "N"."""
     reference, reference_labels = _intervals(asked)
-    estimate, estimate_labels = _intervals(heard)
-    estimate, estimate_labels = mir_eval.util.adjust_intervals(estimate, estimate_labels, reference.min(), reference.max(), mir_eval.chord.NO_CHORD, mir_eval.chord.NO_CHORD)
+    estimate, estimate_labels = _within(heard, float(reference.min()), float(reference.max()))
     return mir_eval.util.merge_labeled_intervals(reference, reference_labels, estimate, estimate_labels)
 
 
@@ -175,7 +206,7 @@ def order_edit_distance(asked: Sequence[Chord], heard: Sequence[Chord]) -> float
 
 
 def last_chord(asked: Sequence[Span], heard: Sequence[Span]) -> float:
-    """100 when the triad heard for most of the last asked chord's span is the one asked ("N" has a vote), else 0. `asked` is aligned."""
+    """100 when root and third heard for most of the last asked chord's span are those asked ("N" has a vote), else 0."""
     start, end, chord = asked[-1]
     votes: dict[Triad | None, float] = {}
     for a, b, other in heard:
@@ -185,17 +216,16 @@ def last_chord(asked: Sequence[Span], heard: Sequence[Span]) -> float:
 
 
 def cadence(asked: Sequence[Chord], heard: Sequence[Span], sound_end: float) -> float | None:
-    """100 when the ending closes: the last two distinct triads heard are the last two asked, and the last holds to the end of sound.
+    """100 when the ending closes as asked: the last two distinct triads heard are the last two asked, and the last holds to the end of sound.
 
     "Holds": it is heard until at most 0.5 s before `sound_end` (s), the end of the last frame that is not silent.
 
     Returns:
-        100, 0, or None when fewer than two distinct triads are asked: one chord makes no cadence.
+        100, 0, or None where no cadence is asked (`kinds.closing`): a list of chords that ends anywhere closes nothing.
     """
-    wanted = triads_in_order(asked)[-2:]
-    if len(wanted) < 2:
+    if closing(asked) is None:
         return None
     sounding = [span for span in heard if triad(span[2]) is not None and span[0] < sound_end]
-    if not sounding or triads_in_order([span[2] for span in sounding])[-2:] != wanted:
+    if not sounding or triads_in_order([span[2] for span in sounding])[-2:] != triads_in_order(asked)[-2:]:
         return 0.0
     return 100.0 if sounding[-1][1] >= sound_end - RING_SECONDS else 0.0

@@ -57,8 +57,8 @@ def bass_share(samples: np.ndarray, rate: int, asked: Sequence[Span]) -> float:
     """Share of the bass band's energy at the asked bass (root, or the note after the slash), duration-weighted over `asked`, percent.
 
     Silence, and a passage without bass (below -20 dB of all energy), count 0. An instrument without notes below 185 Hz, such as a
-    ukulele, so scores about 0 at the ceiling as well; true renders reach about 90 (piano, guitar, strings) and 45-60 (an organ stop that
-    sounds its fifth). Read it beside the ceiling.
+    ukulele, so scores about 0 in the reference as well; true renders reach about 90 (piano, guitar, strings) and 45-60 (an organ stop that
+    sounds its fifth). Read it beside the reference.
     """
     return share_of_bass(bass_energy(samples, rate), asked)
 

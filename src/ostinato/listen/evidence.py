@@ -6,13 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import soxr
 
 from ostinato.ears import features
 from ostinato.ears.labels import INSTRUMENTS, QUALITIES, SPECTRA, loudness
 from ostinato.ears.weights import load_ear
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 #: Frames a chord network is given at once, and how many at each end only serve as context.
 PIECE, CONTEXT = 1200, 40
@@ -33,11 +39,20 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Log-probabilities `chord` [F, 12 * Q + 1] and `bass` [F, 13], and the probability `pitches` [F, 12] that each pitch class sounds."""
+    """Log-probabilities `chord` [F, 12 * Q + 1] and `bass` [F, 13], and the probability `pitches` [F, 12] that each pitch class sounds.
+
+    `embedded` [F, 2 * hidden] is what the judge's ear has made of each frame before it names a chord; the labeller's has no such.
+    """
 
     chord: np.ndarray
     bass: np.ndarray
     pitches: np.ndarray
+    embedded: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+
+def resampled(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Mono audio [T] at the rate that ears listen at."""
+    return samples if rate == features.RATE else soxr.resample(samples, rate, features.RATE)
 
 
 def analyse(chunks: Iterable[np.ndarray], ear: str) -> Analysis:
@@ -65,14 +80,31 @@ def chord_evidence(analysis: Analysis, ear: str, folder: str | None) -> Evidence
     with torch.inference_mode():
         for first in range(0, len(scaled), PIECE):
             before = min(first, CONTEXT)
-            logits = network(scaled[None, first - before : first + PIECE + CONTEXT])
-            parts.append({name: value[0, before : before + PIECE] for name, value in logits.items()})
+            values = _listen(network, scaled[None, first - before : first + PIECE + CONTEXT])
+            parts.append({name: value[0, before : before + PIECE] for name, value in values.items()})
         joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-        return Evidence(joined["chord"].log_softmax(dim=1).numpy(), joined["bass"].log_softmax(dim=1).numpy(), joined["pitches"].sigmoid().numpy())
+        return Evidence(joined["chord"].log_softmax(dim=1).numpy(), joined["bass"].log_softmax(dim=1).numpy(), joined["pitches"].sigmoid().numpy(), joined["embedded"].numpy())
+
+
+def _listen(network: nn.Module, spectrum: torch.Tensor) -> dict[str, torch.Tensor]:
+    """A network's logits, and of the judge's what they are made from."""
+    from ostinato.ears.nets import RecurrentNet
+
+    if not isinstance(network, RecurrentNet):
+        return {**network(spectrum), "embedded": spectrum[..., :0]}
+    embedded = network.embed(spectrum)
+    return {**network.heads(embedded), "embedded": embedded}
 
 
 def instrument_of(analysis: Analysis, folder: str | None) -> tuple[str, float]:
-    """The instrument of a recording, one of INSTRUMENTS, and its probability, averaged over pieces of TIMBRE_SECONDS."""
+    """The instrument of a recording, one of INSTRUMENTS, and its probability."""
+    shares = instruments(analysis, folder)
+    best = max(shares, key=lambda name: shares[name])
+    return best, shares[best]
+
+
+def instruments(analysis: Analysis, folder: str | None) -> dict[str, float]:
+    """The probability of each of INSTRUMENTS, averaged over pieces of TIMBRE_SECONDS."""
     import torch
 
     size = round(TIMBRE_SECONDS * features.MEL_RATE)
@@ -81,9 +113,17 @@ def instrument_of(analysis: Analysis, folder: str | None) -> tuple[str, float]:
     pieces = np.stack([np.pad(piece, ((0, size - len(piece)), (0, 0))) for piece in (scaled[start : start + size] for start in starts)])
     with torch.inference_mode():  # some at a time: two hours are 600 pieces
         logits = torch.cat([load_ear("instruments", folder)(some) for some in torch.from_numpy(pieces).split(16)])
-    shares = logits.softmax(dim=1).mean(dim=0).numpy()
-    best = int(shares.argmax())
-    return INSTRUMENTS[best], float(shares[best])
+    return dict(zip(INSTRUMENTS, logits.softmax(dim=1).mean(dim=0).tolist()))
+
+
+def timbre_of(analysis: Analysis, folder: str | None) -> np.ndarray:
+    """What the instruments' ear makes of a clip before it names an instrument, pooled over time and bands: means, then standard deviations, float32 [2 * C]."""
+    import torch
+
+    network: Any = load_ear("instruments", folder)
+    with torch.inference_mode():
+        embedded = network.embed(torch.from_numpy(analysis.mel / np.float32(loudness(analysis.level)))[None])[0].flatten(1).numpy()
+    return np.concatenate([embedded.mean(axis=1), embedded.std(axis=1)])
 
 
 def columns(vocabulary: tuple[str, ...]) -> list[int]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soxr
 
 from ostinato.compiling import compiled_alone
 from ostinato.corpus.beats import Beats
@@ -19,7 +18,7 @@ from ostinato.harmony.keys import Key
 from ostinato.listen.beats import bass_rise, onset_strength, track
 from ostinato.listen.beats import downbeats as places_in_bar
 from ostinato.listen.chords import Interval, recognise
-from ostinato.listen.evidence import Analysis, analyse, chord_evidence, instrument_of
+from ostinato.listen.evidence import Analysis, analyse, chord_evidence, instrument_of, resampled
 from ostinato.listen.form import sections
 from ostinato.listen.key import Cadence, cadences, find_key, keys_over_time, longest
 from ostinato.params import Listen
@@ -62,9 +61,7 @@ def hear(samples: np.ndarray, sample_rate: int, params: Listen, want_form: bool 
         want_form: also find beats, cadences, sections and instrument; without, they are empty (for short clips, where they mean little).
         ear: `labeller`, which labels training music, or `judge`, which hears demos.
     """
-    if sample_rate != features.RATE:
-        samples = soxr.resample(samples, sample_rate, features.RATE)
-    return hear_chunks([samples], params, want_form, ear)
+    return hear_chunks([resampled(samples, sample_rate)], params, want_form, ear)
 
 
 def hear_file(path: Path | str, params: Listen, levels: Levels = Levels(), given: Given = Given()) -> Heard:

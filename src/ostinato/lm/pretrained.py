@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +71,24 @@ def locate(source: Path | str, file: str) -> Path:
             f"`hf download {source} {LM_FILE} {CODEC_FILE}`, put the two files into a folder and name that folder "
             f"({' '.join(str(error).split())[:120]})"
         ) from None
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Within the block transformers loads a model without a word; what goes wrong is raised, and said by whoever asked."""
+    import transformers
+
+    verbosity, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        transformers.logging.set_verbosity(verbosity)
+        if bars:
+            transformers.logging.enable_progress_bar()
 
 
 def pretrained_bytes(source: str) -> int:

@@ -11,7 +11,6 @@ depend on how many they are, unless torch is to be deterministic (train.determin
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,7 +19,7 @@ import torch
 from torch import nn
 
 from ostinato.files import UserError
-from ostinato.lm.pretrained import KEPT_TEXTS
+from ostinato.lm.pretrained import KEPT_TEXTS, quiet_transformers
 
 
 class T5Text(nn.Module):
@@ -85,19 +84,11 @@ class T5Text(nn.Module):
 def _load(name: str) -> tuple[Any, Any]:
     import transformers
 
-    verbosity, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_transformers():
             return transformers.T5Tokenizer.from_pretrained(name), transformers.T5EncoderModel.from_pretrained(name, dtype=torch.float32)
     except (OSError, ValueError) as error:
         raise UserError(
             f"text encoder {name}: neither a folder here, nor cached, nor reachable on the model hub; where there is a network, run "
             f"`hf download {name}` and bring the cache (set HF_HOME to it) ({' '.join(str(error).split())[:160]})"
         ) from None
-    finally:
-        transformers.logging.set_verbosity(verbosity)
-        if bars:
-            transformers.logging.enable_progress_bar()

@@ -42,12 +42,20 @@ class Augment:
         return self.stretched(ids, float(np.exp(rng.uniform(-1, 1) * np.log1p(self.params.tempo))))
 
     def _semitones(self, ids: np.ndarray, rng: np.random.Generator) -> int:
-        """A transposition that leaves every pitch in range."""
+        low, high = self.reach(ids)
+        return int(rng.integers(low, high + 1)) if high > low else 0
+
+    def reach(self, ids: np.ndarray) -> tuple[int, int]:
+        """The transpositions, lowest and highest, that leave every pitch in range; drums have none."""
         ranks = self.rank[ids[self.kinds[ids] == "Pitch"]]
         if not len(ranks):
-            return 0
-        low, high = -min(self.params.semitones, int(ranks.min())), min(self.params.semitones, len(self.ladders["Pitch"]) - 1 - int(ranks.max()))
-        return int(rng.integers(low, high + 1))
+            return 0, 0
+        return -min(self.params.semitones, int(ranks.min())), min(self.params.semitones, len(self.ladders["Pitch"]) - 1 - int(ranks.max()))
+
+    def transpositions(self, ids: np.ndarray) -> list[np.ndarray]:
+        """The same music in each transposition that is drawn from."""
+        low, high = self.reach(ids)
+        return [self.stepped(ids, "Pitch", steps) for steps in range(low, high + 1)]
 
     def stepped(self, ids: np.ndarray, kind: str, steps: int) -> np.ndarray:
         """Words of a kind replaced by those so many steps higher; beyond the last one stays the last."""

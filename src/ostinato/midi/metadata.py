@@ -16,16 +16,19 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ostinato.files import UserError
 
 log = logging.getLogger(__name__)
 
 SPLITS = {"train": "train", "validation": "valid", "test": "test"}
+#: Of fewer training compositions nothing can be said about a composer's style.
+ENOUGH = 5
 OURS = ["path", "composer", "genre", "composition", "title"]
 #: What names of files and titles say of a version. ASAP has scores with and without their repeats.
 VERSION = re.compile(r"(?i)[ _.-]*\(\d+\)$|[ _.-]+(v|ver|version|take|perf|performance|copy)[ _.-]*\d+$|[ _-](no_)?(\w+_)?repeats?$|_no_trio$")
@@ -70,6 +73,13 @@ def name_key(name: str) -> str:
     """What is equal where two names are one composer's: `Chopin` and `chopin`, the letter é and an e with its accent after it; not `Dvorak` and `Dvořák`."""
     lower = unicodedata.normalize("NFC", name).lower()
     return " ".join(unicodedata.normalize("NFC", lower).split())
+
+
+def composers_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Composers of the table of pieces with ENOUGH training compositions, those with most first."""
+    pairs = {(row["composer"], row["composition"]) for row in rows if row["split"] == "train" and row["composer"]}
+    counts = Counter(composer for composer, _ in pairs)
+    return sorted((name for name in counts if counts[name] >= ENOUGH), key=lambda name: (-counts[name], name))
 
 
 def same_composer(asked: str | None, name: str | None) -> bool:

@@ -210,16 +210,17 @@ class Tokenizer:
         return np.array((encoded[0] if isinstance(encoded, list) else encoded).ids if encoded else [], np.int64)
 
     def _playable(self, piece: Piece) -> Piece:
-        if not self.tsd.config.use_programs:
-            parts = [part[part["program"] != DRUMS] for part in (piece.notes, piece.pedals)]
-            for part in parts:
-                part["program"] = 0
-            return Piece.of(*parts)
-        nearest = {program: self.nearest_program(program) for program in {*piece.programs, *map(int, piece.pedals["program"])}}
+        said = {program: self.said_as(program) for program in {*piece.programs, *map(int, piece.pedals["program"])}}
         notes, pedals = piece.notes.copy(), piece.pedals.copy()
         for part in (notes, pedals):
-            part["program"] = [nearest[int(program)] for program in part["program"]]
+            part["program"] = [said[int(program)] for program in part["program"]]
         return Piece.of(notes[notes["program"] != NOBODY], pedals[pedals["program"] != NOBODY])
+
+    def said_as(self, program: int) -> int:
+        """The program whose words say a program's notes, or NOBODY; without words for programs, the piano's say all that have pitches."""
+        if self.tsd.config.use_programs:
+            return self.nearest_program(program)
+        return NOBODY if program == DRUMS else 0
 
     def nearest_program(self, program: int) -> int:
         """The program itself if there is a word for it, else one of its family, else the first; drums are played by drums or by nobody."""

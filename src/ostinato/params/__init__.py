@@ -144,12 +144,19 @@ class AudioSweep(Sweep):
 class Judge(Section):
     """How obedience is measured."""
 
-    bootstrap: Positive = Field(description="bootstrap resamples")
     permutations: Positive = Field(description="permutations of the prompts behind the chance level")
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(description="coverage of the intervals")
     min_share: Share = Field(description="least duration of an asked chord over its even share when borders are aligned")
     silence_db: Annotated[float, Field(lt=0)] = Field(description="frames below this level, relative to full scale, are silent, dB")
+    clap: str | None = Field(description="folder of a CLAP model as transformers saves it; null: no CLAP score")
     seed: Seed
+
+
+class Evidence(Section):
+    """What `make evidence` makes more of than the demo."""
+
+    train_seeds: list[Seed] = Field(description="seeds of further fine-tunings, from the same base and with the plan that was best")
+    demo_seeds: list[Seed] = Field(min_length=1, description="seeds of its demos")
 
 
 class Report(Section):
@@ -180,6 +187,7 @@ class Params(Section):
     sweep: AudioSweep
     demos: Demos
     judge: Judge
+    evidence: Evidence
     midi: Midi
     report: Report
     track: Track

@@ -103,6 +103,13 @@ class Compositions(Section):
     particles: Positive = Field(description="drafts that are weighed against each other while a melody or what follows a gap is fitted")
 
 
+class Evidence(Section):
+    """What is composed for the judge alone, so that its figures rest on more than what the page plays."""
+
+    samples: Positive = Field(description="from nothing, spread over the composers who have enough pieces")
+    melodies: Positive = Field(description="settings of melodies, spread over these composers and the melodies that come with Ostinato")
+
+
 class Midi(Section):
     """The MIDI track."""
 
@@ -112,3 +119,4 @@ class Midi(Section):
     model: Gpt
     train: Studies
     demos: Compositions
+    evidence: Evidence

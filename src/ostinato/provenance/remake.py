@@ -21,7 +21,7 @@ RESULTS = "results"
 #: What the last run of Snakemake was started with (workflow/common.smk writes it).
 LAST_RUN = f"{RESULTS}/logs/run.json"
 #: Steps whose artifacts lie in the folder that their rule makes.
-IN_FOLDERS = ("demos", "ceiling", "compositions")
+IN_FOLDERS = ("demos", "reference", "compositions")
 #: Steps whose rules name one of their outputs; the others are left as they are when they would not change, and so cannot be asked for.
 GATHERED = {"gather": "segments.npz", "tokenizer": "words.jsonl"}
 #: Steps that no rule takes.

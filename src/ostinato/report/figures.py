@@ -1,7 +1,4 @@
-"""Numbers as sentences, rows and curves: scores.json and the models' events, laid out for the page.
-
-Scores are percent, higher is better. No number stands without its interval and its two references, the ceiling and chance.
-"""
+"""Numbers out of files, and the models' events as curves, laid out for the page."""
 
 from __future__ import annotations
 
@@ -12,29 +9,6 @@ from typing import Any
 
 from ostinato.files import read_json, read_jsonl
 
-#: Metric -> (name, plain explanation), in the order of the table.
-METRICS: dict[str, tuple[str, str]] = {
-    "majmin": ("Major/minor", "share of the time in which root and third are the ones asked; the headline"),
-    "root": ("Root", "share of the time in which the chord stands on the root asked"),
-    "thirds": ("Root and third", "the root asked, and major or minor as asked, whatever else sounds"),
-    "triads": ("Triad", "all three notes of the chord asked"),
-    "sevenths": ("Sevenths", "the whole chord with its seventh, or its absence"),
-    "order": ("Order", "whether the chords come in the order asked; 100 means none missing, added or swapped"),
-    "bass": ("Bass", "share of the bass energy on the root asked"),
-    "last_chord": ("Last chord", "how often the clip ends on the last chord asked"),
-    "cadence": ("Cadence", "how often the ending closes as the one asked does"),
-    "sounding": ("Sounding", "share of the clip that is not silent"),
-    "agreement": ("Ears agree", "share of the time in which the labeller's ear hears the same root and third as the judge's, whose word counts"),
-    "majmin_labeller": ("Major/minor, labeller", "the headline as the labeller's ear hears it, which also labelled the training music"),
-    "judged": ("Judged", "share of the time in which the chords can be compared at all"),
-}
-#: Column -> what it stands for.
-COLUMNS: dict[str, tuple[str, str]] = {
-    "before": ("Before", "the base model, which never saw a chord name"),
-    "after": ("After", "the same model, fine-tuned on chord prompts"),
-    "ceiling": ("Ceiling", "true renderings of the prompts, through the same codec and judge"),
-    "chance": ("Chance", "the same clips, judged against other clips' prompts"),
-}
 #: Panel of a training curve in SVG units, with room for the labels.
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 340, 200, 34, 10, 10, 24
 #: A curve has at most this many points; the eye sees no more.
@@ -51,64 +25,6 @@ def estimate(entry: Any) -> dict[str, float | None]:
     """{"value", "low", "high", "n"} of one entry of scores.json; None for what is not there."""
     entry = entry if isinstance(entry, Mapping) else {}
     return {key: number(entry.get(key)) for key in ("value", "low", "high", "n")}
-
-
-def score_rows(part: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row a metric that any column has: {"key", "name", "text", "cells": {column: estimate}}."""
-    present = {metric for column in COLUMNS for metric in part.get(column) or {} if not metric.endswith("_judged")}  # details for machines
-    order = [*[metric for metric in METRICS if metric in present], *sorted(present - METRICS.keys())]
-    return [
-        {
-            "key": metric,
-            "name": METRICS.get(metric, (metric, ""))[0],
-            "text": METRICS.get(metric, ("", ""))[1],
-            "cells": {column: estimate((part.get(column) or {}).get(metric)) for column in COLUMNS},
-        }
-        for metric in order
-    ]
-
-
-def measures(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A clip's metrics as its player lists them: {"name", "text", "value" (as text, or None)}."""
-    shown = {key: number(values[key]) for key in METRICS if key in values}
-    return [{"name": METRICS[key][0], "text": METRICS[key][1], "value": None if value is None else f"{value:.0f} %"} for key, value in shown.items()]
-
-
-def sentence(scores: Mapping[str, Any]) -> str:
-    """The result in one sentence, with the gain and its interval."""
-    before, after = (estimate((scores.get(which) or {}).get("majmin"))["value"] for which in ("before", "after"))
-    if before is None or after is None:
-        return "There are no scores to compare before and after yet."
-    gain = estimate(scores.get("gain"))
-    gain["value"] = after - before if gain["value"] is None else gain["value"]
-    return (
-        f"Asked for chords by name, the model plays the right major or minor chord {after:.0f} % of the time after fine-tuning and "
-        f"{before:.0f} % before: {_gain(gain, number(scores.get('confidence')))}."
-    )
-
-
-def _gain(gain: Mapping[str, float | None], confidence: float | None) -> str:
-    value, low, high = gain["value"] or 0.0, gain["low"], gain["high"]
-    word = "a gain" if value >= 0 else "a loss"
-    if low is None or high is None:
-        return f"{word} of {abs(value):.0f} points, of unknown certainty"
-    doubt = ", which may be none at all" if low <= 0 <= high else ""
-    kind = f"{100 * confidence:g} % interval" if confidence else "interval"
-    return f"{word} of {abs(value):.0f} points ({kind} {signed(low)} to {signed(high)}){doubt}"
-
-
-def signed(value: float) -> str:
-    """`+12`, `−3`, `0`: whole points with a real minus sign."""
-    return f"{value:+.0f}".replace("-", "−") if round(value) else "0"
-
-
-def permuted(scores: Mapping[str, Any]) -> str | None:
-    """What is left of the gain when each clip is judged against another clip's prompt; None when it was not measured."""
-    left = estimate(scores.get("permuted_gain"))
-    if left["value"] is None:
-        return None
-    interval = f" ({signed(left['low'])} to {signed(left['high'])})" if left["low"] is not None and left["high"] is not None else ""
-    return f"Judged against other clips' prompts, the gain is {signed(left['value'])} points{interval}: what remains when obedience cannot be the cause."
 
 
 def training(models: Sequence[Path]) -> list[dict[str, Any]]:

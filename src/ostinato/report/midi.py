@@ -1,7 +1,6 @@
-"""The MIDI track on the page: its result, its scores beside their references, its compositions to hear and see, its training.
+"""The MIDI track on the page: its scores (`midi_scores`), its compositions to hear and see, its training.
 
-Shares in scores.json and judgements.json are
-0-1 and shown as percent.
+Shares in judgements.json are 0-1 and shown as percent.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from ostinato.files import UserError, read_json
 from ostinato.params import Report
 from ostinato.provenance import lineage
 from ostinato.report import figures, players, rolls
+from ostinato.report.midi_scores import METRICS, content_of
 from ostinato.tables import read_table
 
 
@@ -45,56 +45,11 @@ class Kind(NamedTuple):
     given: str
 
 
-class Metric(NamedTuple):
-    """A metric: its name and explanation, how a number is written (`%` in it: of a share), and the end of its scale (None: the highest value)."""
-
-    name: str
-    text: str
-    form: str
-    top: float | None
-
-    @property
-    def factor(self) -> int:
-        """What a value is multiplied by to be shown."""
-        return 100 if self.form.endswith("%%") else 1
-
-
 KINDS = {
     "style": Kind("Style transfer", "A melody is given and kept note for note; the model composes what sounds with it.", "{melody} {style}", "the melody"),
     "sample": Kind("From nothing", "The model is told a composer, and nothing else.", "A piece {style}", "nothing"),
     "continuation": Kind("Continuation", "The beginning of a held-out piece is given.", "{piece}, continued {style}", "the beginning"),
     "infilling": Kind("Infilling", "A held-out piece is given but for a gap.", "{piece}, a gap filled {style}", "both sides of the gap"),
-}
-#: Column -> its place in `bits_per_note`, its name, and what it stands for.
-SAYERS = {
-    "model": ("model", "Model", "told the right composer"),
-    "no_composer": ("no_composer", "No composer", "the same model, told no composer"),
-    "wrong_composer": ("wrong_composer", "Wrong composer", "the same model, told another composer; the mean over some"),
-    "fivegram": ("5gram", "5-gram", "counts of the last four words, from the training set"),
-    "unigram": ("unigram", "Unigram", "counts of single words, from the training set"),
-}
-BITS = {
-    "bits_per_note": ("Bits per note", "what a note of a held-out piece costs, its time, length and loudness included; mean over pieces, lower is better"),
-    "bits_per_note_common": ("On a common grid", "with what this tokenizer leaves out of a piece added, so that tokenizers compare"),
-}
-SIDES = {"generated": ("Generated", "compositions from nothing"), "heldout": ("Held-out", "held-out pieces, cut to the same length")}
-METRICS = {
-    "notes_per_second": Metric("Notes a second", "", "%.1f", None),
-    "pitch_class_entropy": Metric("Pitch-class entropy", "bits; 3.58 is all twelve alike", "%.2f", 3.585),
-    "scale_consistency": Metric("Scale consistency", "share of the notes in the scale that fits best", "%.0f %%", 1),
-    "groove_consistency": Metric("Groove consistency", "how alike neighbouring spans of two seconds are in where notes begin", "%.0f %%", 1),
-    "longest_silence_s": Metric("Longest silence", "no note sounds", "%.1f s", None),
-    "copied_notes": Metric("Copied notes", "the longest run of notes that is in the training set", "%.0f", None),
-    "copied_share": Metric("Copied share", "that run's share of what was composed", "%.0f %%", 1),
-    "melody_recall": Metric("Melody kept", "share of the melody's notes that are there, pitch, onset and end", "%.0f %%", 1),
-}
-OVERLAPS = {
-    "pitch_count": "Number of pitches",
-    "pitch_class_histogram": "Pitch classes",
-    "pitch_range": "Range",
-    "inter_onset_s": "Time between onsets",
-    "note_length_histogram": "Note lengths",
-    "notes_per_second": "Notes a second",
 }
 
 
@@ -103,79 +58,11 @@ def content(params: Report, sources: MidiSources, walker: lineage.Walker) -> dic
     scores = read_json(sources.scores)
     if not isinstance(scores, Mapping):
         raise UserError(f"{sources.scores}: expected an object, as `ostinato judge-midi` writes it, got {type(scores).__name__}")
-    rows, top = bits_rows(scores)
-    return {
-        "sentence": sentence(scores),
-        "bits": rows,
-        "bits_scale": ("0", f"{top / 2:g}", f"{top:g}"),
-        "sayers": {column: (name, text) for column, (_, name, text) in SAYERS.items()},
-        "metrics": metric_rows(scores.get("metrics") or {}),
-        "sides": SIDES,
-        "overlaps": overlaps(scores),
-        "overlap_pieces": scores.get("overlap_pieces") or {},
+    return content_of(scores) | {
         "notices": [*notices(scores), *silent(sources.demos)],
         "groups": groups(params, sources, walker),
         "runs": figures.training(sources.models),
     }
-
-
-def sentence(scores: Mapping[str, Any]) -> str:
-    """The result in a sentence or two, each number with its interval."""
-    costs = {column: figures.estimate((scores.get("bits_per_note") or {}).get(place)) for column, (place, _, _) in SAYERS.items()}
-    if costs["model"]["value"] is None:
-        return "There are no scores of the MIDI track yet."
-    confidence = figures.number(scores.get("confidence"))
-    kind = f"{100 * confidence:g} % interval " if confidence else "interval "
-    beside = [f"{name} {with_interval(costs[column], '%.1f')}" for column, name in (("fivegram", "a 5-gram"), ("unigram", "a unigram"))]
-    wins = figures.estimate(scores.get("composer_wins"))
-    told = "" if wins["value"] is None else f" With the right composer's name, {with_interval(wins, '%.0f %%')} of them are likelier than with a wrong one."
-    return (
-        f"A note of a held-out piece costs the model {with_interval(costs['model'], '%.1f', kind)} bits, {' and '.join(beside)}; lower is better "
-        f"({costs['model']['n'] or 0:.0f} pieces).{told}"
-    )
-
-
-def with_interval(cell: Mapping[str, float | None], form: str, kind: str = "") -> str:
-    """`8.2 (7.9 to 8.5)`; a dash for no value."""
-    if cell["value"] is None:
-        return "–"
-    low, high = cell["low"], cell["high"]
-    return form % cell["value"] + ("" if low is None or high is None else f" ({kind}{form % low} to {form % high})")
-
-
-def bits_rows(scores: Mapping[str, Any]) -> tuple[list[dict[str, Any]], float]:
-    """Rows of bits per note as page_parts' score_table takes them, and the end of their scale, bits."""
-    present = [key for key in BITS if scores.get(key)]
-    cells = {key: {column: figures.estimate(scores[key].get(place)) for column, (place, _, _) in SAYERS.items()} for key in present}
-    top = figures.axis(0, max((highest(row) for row in cells.values()), default=1.0))[-1]
-    return [{"key": key, "name": BITS[key][0], "text": BITS[key][1], "form": "%.2f", "cells": row, "marks": scaled(row, 100 / top)} for key, row in cells.items()], top
-
-
-def metric_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of music metrics, each on a scale of its own."""
-    rows = []
-    for key, metric in METRICS.items():
-        if key in metrics:
-            cells = scaled({side: figures.estimate((metrics[key] or {}).get(side)) for side in SIDES}, metric.factor)
-            top = metric.factor * metric.top if metric.top else highest(cells)
-            rows.append({"key": key, "name": metric.name, "text": metric.text, "form": metric.form, "cells": cells, "marks": scaled(cells, 100 / top)})
-    return rows
-
-
-def highest(cells: Mapping[str, Mapping[str, float | None]]) -> float:
-    """The highest number in a row of estimates; 1 where there is none above 0."""
-    return max((cell[key] or 0 for cell in cells.values() for key in ("value", "high")), default=0) or 1.0
-
-
-def scaled(cells: Mapping[str, Mapping[str, float | None]], factor: float) -> dict[str, dict[str, float | None]]:
-    """Estimates times `factor`, their n as it was."""
-    return {column: {key: value if value is None or key == "n" else round(factor * value, 4) for key, value in cell.items()} for column, cell in cells.items()}
-
-
-def overlaps(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(feature, area) as text."""
-    areas = {key: figures.number(value) for key, value in (scores.get("overlap_area") or {}).items()}
-    return [(OVERLAPS.get(key, key), "–" if area is None else f"{area:.2f}") for key, area in areas.items()]
 
 
 def notices(scores: Mapping[str, Any]) -> Iterator[str]:

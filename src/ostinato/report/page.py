@@ -1,8 +1,8 @@
 """Everything that came out, on one page that needs no network.
 
-What was asked, players for before, after and the ceiling, the chords asked and heard, the scores with their references, the training
-curves, what it cost, what was set aside, where each clip comes from, and how to rebuild it all. Sound, style and script are inside the file,
-so that it can be sent by mail. It shows the first seeds of each prompt, not the best ones. Everything read from files is escaped.
+What was asked, players for before, after and a true rendering, the chords asked and heard, the scores with what they are to be held against, every prompt as a dot,
+the training curves, what it cost, what was set aside, where each clip comes from, and how to rebuild it all. Sound, style and script are inside the file,
+so that it can be sent by mail. It shows the first prompts and seeds, not the best ones. Everything read from files is escaped.
 """
 
 from __future__ import annotations
@@ -18,16 +18,14 @@ import jinja2
 
 from ostinato.escapes import shown
 from ostinato.files import UserError, read_json
-from ostinato.harmony.colours import COMMON_NAMES, colours, pitch_colour, short
-from ostinato.harmony.prompts.prompt import PromptError, parse
+from ostinato.harmony.colours import COMMON_NAMES, pitch_colour
 from ostinato.params import Report
 from ostinato.provenance import lineage, remake
-from ostinato.report import costs, figures, midi, players
+from ostinato.report import cards, costs, dots, figures, midi, players, scores, sentences
 from ostinato.report.midi import MidiSources
 from ostinato.sidecars import commit
 from ostinato.tables import SET_ASIDE, read_table_rows
 
-WHICH = ("before", "after", "ceiling")
 #: More set-aside files than this are counted, not listed.
 SET_ASIDE_ROWS = 200
 #: The table in a folder of segments of what was left out of its songs (commands.segments).
@@ -45,11 +43,18 @@ TO_REBUILD = (
     ("Only what changed, and keep the ledger", "dvc repro"),
     ("Compare runs side by side", "mlflow ui --backend-store-uri sqlite:///mlflow.db"),
 )
+#: What a page of evidence (more trainings, a control) says instead.
+TO_REBUILD_EVIDENCE = (
+    ("From the raw audio to this page", "make evidence"),
+    ("The same, step by step, on this machine", "snakemake evidence --profile cluster/local"),
+    ("On a Slurm cluster", "snakemake evidence --profile cluster/slurm"),
+    TO_REBUILD[-1],
+)
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What the page is made from: folders of demos named before, after and ceiling, of models with events.jsonl, of segments with left_out.tsv; else files."""
+    """What the page is made from: folders of demos named by their sets (before, after, reference, ...), of models with events.jsonl, of segments with left_out.tsv; else files."""
 
     scores: Path
     judgements: Path
@@ -74,18 +79,16 @@ class Sources:
 
 def content(params: Report, sources: Sources) -> dict[str, Any]:
     """Everything the template shows."""
-    scores, walker = read_json(sources.scores), lineage.Walker(sample=SAMPLE)
-    entries = _entries(sources.judgements)
-    cards = [card(prompt, entries, params, sources.demos, walker) for prompt in prompts(entries)]
+    walker, entries = lineage.Walker(sample=SAMPLE), _entries(sources.judgements)
+    shown_here = cards.prompts(entries)
+    measured = _measured(sources.scores, entries)
     return {
         "title": params.title,
-        "sentence": figures.sentence(scores),
-        "permuted": figures.permuted(scores),
-        "scores": scores,
-        "rows": figures.score_rows(scores),
-        "seed_rows": figures.score_rows(scores.get("seed_prompts") or {}),
-        "columns": figures.COLUMNS,
-        "cards": cards,
+        **measured,
+        "cards": [cards.card(prompt, entries, params, sources.demos, walker, measured["headline"]) for prompt in shown_here],
+        "of_a_kind": cards.OF_A_KIND,
+        "more": len({entry["prompt"] for entry in entries if entry.get("heldout")} - set(shown_here)),
+        "folders": sorted({str(folder.parent) for folder in sources.demos}),
         "runs": figures.training(sources.models),
         "midi": sources.midi and midi.content(params, sources.midi, walker),
         "set_aside": _set_aside(sources.set_aside),
@@ -94,18 +97,39 @@ def content(params: Report, sources: Sources) -> dict[str, Any]:
         "left_out": _left_out(sources.segments),
         "steps": _steps(sources, walker),
         "commit": brief(commit() or ""),
-        "commands": _commands(),
+        "commands": _commands(bool(measured["trainings"]) or "control" in measured["bars"]),
         "pitches": [(name, pitch_colour(pitch)) for pitch, name in enumerate(COMMON_NAMES)],
         "chroma_rows": players.ROWS,
     }
 
 
-def _commands() -> list[tuple[str, str]]:
+def _measured(path: Path, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the head of the page and the section of the scores show."""
+    values = read_json(path)
+    tables = [*scores.groups(values), {"title": "Sound", "text": "What the clips sound like, whatever their chords.", "rows": scores.sound_rows(values)}]
+    return {
+        "scores": values,
+        "headline": scores.headline(values),
+        "headline_name": scores.name_of(scores.headline(values)),
+        "sentence": sentences.sentence(values),
+        "facts": sentences.facts(values),
+        "known": sentences.known(values),
+        "bars": scores.bars(values),
+        "sets": scores.SETS,
+        "tables": [table | {"columns": scores.with_all_columns(table["rows"])} for table in tables if table["rows"]],
+        "strata": [table | {"columns": scores.with_all_columns(table["rows"])} for table in scores.strata(values)],
+        "dots": dots.content(entries, scores.headline(values)),
+        **{name: {"rows": rows, "columns": scores.with_all_columns(rows)} for name, rows in (("seed_prompts", scores.seed_rows(values)), ("text_only", scores.text_rows(values)))},
+        "trainings": scores.trainings(values),
+    }
+
+
+def _commands(evidence: bool) -> list[tuple[str, str]]:
     """What rebuilds the page, as (what, command); with a configuration of one's own the demo's commands would build the demo."""
     options = remake.options(Path())
     if not {"--configfile", "--config"} & set(options):
-        return list(TO_REBUILD)
-    return [("From the raw files to this page", remake.typed(["snakemake", *options])), TO_REBUILD[-1]]
+        return list(TO_REBUILD_EVIDENCE if evidence else TO_REBUILD)
+    return [("From the raw files to this page", remake.typed(["snakemake", *(["evidence"] if evidence else []), *options])), TO_REBUILD[-1]]
 
 
 def render(values: Mapping[str, Any]) -> str:
@@ -116,6 +140,7 @@ def render(values: Mapping[str, Any]) -> str:
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:
+    """The judgements of all clips."""
     entries = read_json(path)
     if not isinstance(entries, list):
         raise UserError(f"{path}: expected a list of judgements, got {type(entries).__name__}")
@@ -124,41 +149,6 @@ def _entries(path: Path) -> list[dict[str, Any]]:
         if missing:
             raise UserError(f"{path}: entry {number}: lacks {', '.join(missing)}")
     return entries
-
-
-def prompts(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Each prompt once, those of the seed experiment first."""
-    held_out = {entry["prompt"]: bool(entry.get("heldout")) for entry in entries}
-    return sorted(held_out, key=lambda prompt: held_out[prompt])
-
-
-def card(prompt: str, entries: Sequence[dict[str, Any]], params: Report, demos: Sequence[Path], walker: lineage.Walker) -> dict[str, Any]:
-    """One prompt: the first seeds of it, each with the clips of before, after and ceiling that there are."""
-    mine = [entry for entry in entries if entry["prompt"] == prompt]
-    # the ceiling may have seeds of its own, so the seeds are those of the models' clips where there are any
-    seeds = sorted({entry.get("seed") for entry in mine if entry["which"] != "ceiling"} or {entry.get("seed") for entry in mine}, key=str)
-    takes = [{"seed": seed, "players": _takes(mine, seed, demos, walker)} for seed in seeds[: params.players_per_prompt]]
-    return {"prompt": prompt, "heldout": bool(mine[0].get("heldout")), "seen": bool(mine[0].get("seen")), "takes": takes, "asked": _asked(prompt), "seeds": len(seeds)}
-
-
-def _takes(mine: Sequence[dict[str, Any]], seed: Any, demos: Sequence[Path], walker: lineage.Walker) -> list[dict[str, Any]]:
-    shown_here = []
-    for which in WHICH:
-        takes = [entry for entry in mine if entry["which"] == which]
-        entry = next((take for take in takes if take.get("seed") == seed), takes[0] if takes and which == "ceiling" else None)
-        if entry is not None:
-            path = players.find(Path(entry["path"]), [folder for folder in demos if folder.name == which], "judgements.json")
-            shown_here.append(players.player(entry, path) | {"measures": figures.measures(entry.get("metrics") or {})} | lineage.origin(path, walker))
-    return shown_here
-
-
-def _asked(prompt: str) -> list[dict[str, str]]:
-    """The chords of a prompt as coloured pills; none when this version cannot read it."""
-    try:
-        names = [chord.harte for chord in parse(prompt).chords]
-    except PromptError:
-        return []
-    return [dict(zip(("label", "background", "ink"), (short(name), *colours(name)))) for name in names]
 
 
 def _set_aside(path: Path) -> dict[str, Any]:

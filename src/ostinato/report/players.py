@@ -15,7 +15,9 @@ from typing import Any
 import soundfile
 
 from ostinato.files import UserError
+from ostinato.harmony.chords import Chord, ChordError
 from ostinato.harmony.colours import colours, rgb, short, third
+from ostinato.judge.adherence import compared
 
 #: (libsndfile format, subtype, media type), best first: MP3 plays everywhere; OGG not in old Safari; WAV is ten times as large.
 ENCODINGS = (("MP3", "MPEG_LAYER_III", "audio/mpeg"), ("OGG", "VORBIS", "audio/ogg"), ("WAV", "PCM_16", "audio/wav"))
@@ -86,18 +88,27 @@ def _merged(spans: Sequence[Sequence[Any]]) -> list[list[Any]]:
     return merged
 
 
-def agreement(asked: Sequence[Sequence[Any]], heard: Sequence[Sequence[Any]], duration: float) -> list[dict[str, float]]:
-    """Where root and third are the ones asked: [{"left", "width"}] in percent."""
+def agreement(asked: Sequence[Sequence[Any]], heard: Sequence[Sequence[Any]], duration: float, metric: str) -> list[dict[str, float]]:
+    """Where what is heard counts as what is asked by a metric of the judge: [{"left", "width"}] in percent."""
     strips: list[list[float]] = []
     for start, end, name in asked:
         for other_start, other_end, other in heard:
             left, right = max(start, other_start, 0.0), min(end, other_end, duration)
-            if right > left and third(name) is not None and third(name) == third(other):
+            if right > left and is_chord(name) and is_chord(other) and compared(metric, name, other) > 0:
                 if strips and abs(strips[-1][1] - left) < 1e-6:
                     strips[-1][1] = right
                 else:
                     strips.append([left, right])
     return [{"left": round(100 * left / duration, 2), "width": round(100 * (right - left) / duration, 2)} for left, right in strips]
+
+
+def is_chord(name: str) -> bool:
+    """Whether a name is a chord's, or that of none; a recogniser may have words of its own."""
+    try:
+        Chord.parse(name)
+    except ChordError:
+        return False
+    return True
 
 
 def _disputed(entry: Mapping[str, Any], heard: Sequence[Sequence[Any]]) -> list[list[Any]]:
@@ -137,8 +148,8 @@ def _png(rows: Sequence[bytes]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-def player(entry: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Everything the page draws for one clip of judgements.json."""
+def player(entry: Mapping[str, Any], path: Path, metric: str) -> dict[str, Any]:
+    """Everything the page draws for one clip of judgements.json; `metric`: by which chords count as those asked."""
     duration = float(entry.get("duration") or 0) or soundfile.info(os.fsencode(path)).duration or 1.0
     asked, heard = entry.get("asked") or [], entry.get("heard") or []
     return {
@@ -150,8 +161,7 @@ def player(entry: Mapping[str, Any], path: Path) -> dict[str, Any]:
         "asked": blocks(asked, duration),
         "heard": blocks(heard, duration),
         "second": blocks(_disputed(entry, heard), duration),
-        "agreement": agreement(asked, heard, duration),
+        "agreement": agreement(asked, heard, duration, metric),
         "spoken": f"Asked: {spoken(asked)}. Heard: {spoken(heard)}.",
         "chroma": chroma_uri(entry.get("chroma") or []),
-        "metrics": entry.get("metrics") or {},
     }

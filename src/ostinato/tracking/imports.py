@@ -141,13 +141,25 @@ def _import_revision(client: Any, parent: str, revision: Revision, tags: Mapping
 
 
 def score_metrics(scores: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """`after.majmin`, `gain`, ...: every estimate of scores.json by its place; the intervals stay in the artifact, but for the gains."""
+    """`after.triads`, `chance.after.triads`, `gain`, `strata.kind.sevenths.after`, ...: every estimate of scores.json by its place, without `sets`; the intervals stay in
+    the artifact, but for those of differences.
+    """
     for name, entry in scores.items():
+        place = prefix if name == "sets" else f"{prefix}{_as_name(name)}."
         if isinstance(entry, Mapping) and "value" in entry:
-            wanted = ("value", "low", "high") if "gain" in name else ("value",)
+            wanted = ("value", "low", "high") if "gain" in place or "_minus_" in place else ("value",)
             present = [part for part in wanted if is_number(entry.get(part))]
-            yield from ((prefix + name + ("" if part == "value" else f".{part}"), entry[part]) for part in present)
+            yield from ((place[:-1] if part == "value" else f"{place}{part}", entry[part]) for part in present)
         elif isinstance(entry, Mapping):
-            yield from score_metrics(entry, f"{prefix}{name}.")
-        elif prefix and is_number(entry):  # the ears' scores have no intervals
-            yield prefix + name.replace(" ", "_"), entry
+            yield from score_metrics(entry, place)
+        elif name == "strata" and isinstance(entry, list):
+            for stratum in entry:
+                parts = {part: stratum[part] for part in ("sets", "chance")}
+                yield from score_metrics(parts, f"{place}{_as_name(stratum['by'])}.{_as_name(stratum['name'])}.")
+        elif prefix and is_number(entry) and not name.endswith("_judged"):  # the ears' scores have no intervals
+            yield place[:-1], entry
+
+
+def _as_name(text: str) -> str:
+    """A text as MLflow takes it in the name of a metric: `suspended, diminished, augmented` -> `suspended_diminished_augmented`."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text)

@@ -1,12 +1,20 @@
 """Bits per note: what a model needs to say a piece, the same measure for every tokenizer.
 
-All of a piece's tokens are charged, its end token too, over the notes that these tokens carry (a piece is quantised by the tokenizer first). What stands in
-front of a piece (composer, genre, instrumentation) is given and not charged. A piece longer than the model's context is read through windows that overlap by
-half: each token is charged once, with at least half a context before it, where there is so much.
+All of a piece's tokens are charged, its end token too (the tokens say the piece as the tokenizer quantised it), over all notes of the file. What stands in
+front of a piece (composer, genre, instrumentation) is given and not charged. What the composer's name is worth is asked apart, with nothing given but a name, as
+compositions are asked for: where all masses are one composer's, who is told of a mass has been told the name. A piece longer than the model's context is read
+through windows that overlap by half: each token is charged once, with at least half a context before it, where there is so much. Of several pieces the mean over
+pieces is told, each its own bits over its own notes: long pieces count no more than short ones.
 
-A coarse tokenizer has less to say. `residual_bits` is what it leaves out against a common grid (onsets and durations in steps of 10 ms, velocities 1-127),
-charged as if all that a cell holds were equally likely; with it, tokenizers of different grids compare. Its limits: what is finer than the common grid counts
-as the tokenizer's own cost, and a duration beyond the longest as the longest.
+What a tokenizer does not say it must not save, or the one that drops most would win. Three things are charged beside the tokens, each as if all that is possible
+were equally likely, which no model could undercut by knowing less:
+
+- notes without a word (out of range, drums where there are none, doubled on one step of the grid): `unsaid_bits`, always charged;
+- what rounding leaves out, against a common grid (onsets and durations in steps of 10 ms, velocities 1-127): `residual_bits`, on the common grid alone;
+- which program plays, where words tell fewer programs than the file has: `program_bits`, on the common grid alone.
+
+With them, tokenizers of different grids and ranges compare. Their limits: what is finer than the common grid counts as the tokenizer's own cost, a duration
+beyond the longest as the longest; and an unsaid note is dear (some 40 bits), since a real code would know that music has keys and metres.
 """
 
 from __future__ import annotations
@@ -21,10 +29,11 @@ import numpy as np
 
 from ostinato.files import UserError
 from ostinato.midi.metadata import name_key
-from ostinato.midi.notes import BEAT_SECONDS, Piece
+from ostinato.midi.notes import BEAT_SECONDS, Piece, read_midi
+from ostinato.midi.tokens import NOBODY
 
-#: Labels of at most so many other composers are tried on a piece.
-WRONG = 4
+#: Labels of at most so many other composers are tried on a piece: each costs another reading of it.
+WRONG = 15
 #: The common grid, s.
 COMMON_SECONDS = 0.01
 #: Tokens and logits computed at a time: 128 MB of logits; more tokens than these leave the cache of a CPU and take a third longer.
@@ -33,11 +42,22 @@ TOKENS, LOGITS = 2**12, 2**25
 
 @dataclass(frozen=True)
 class Encoded:
-    """A piece as a tokenizer has it: `tokens`, as a model sees them, with the end token; `words`, unmerged, without; `piece`, the notes that they carry."""
+    """A piece as a tokenizer has it: `tokens`, as a model sees them, with the end token; `words`, unmerged, without; `piece`, the notes that they carry.
+
+    Of the file: how many notes are `unsaid`, and the bits of these and of programs that words do not tell apart.
+    """
 
     tokens: np.ndarray
     words: np.ndarray
     piece: Piece
+    unsaid: int = 0
+    unsaid_bits: float = 0.0
+    program_bits: float = 0.0
+
+    @property
+    def notes(self) -> int:
+        """Notes of the file."""
+        return len(self.piece.notes) + self.unsaid
 
 
 @dataclass(frozen=True)
@@ -51,45 +71,75 @@ class Asked:
 
 @dataclass(frozen=True)
 class PieceBits:
-    """Total bits of a piece with its own composer's label (`model`; with none where it has none), without, and the mean with others' (None: it has none)."""
+    """Total bits of a piece's tokens, and what is charged beside them: `unsaid` always, `residual` on the common grid.
+
+    `model` is given all that is known of the piece, `no_composer` all but the composer; `right_name` the composer's name alone, `no_name` nothing at all,
+    `wrong_names` another's name alone; `wrong_beside` another's beside all else that is known (None, None, none, none: its composer has no label).
+    """
 
     notes: int
     tokens: int
     model: float
     no_composer: float
-    wrong_composer: float | None
+    right_name: float | None
+    no_name: float | None
+    wrong_names: tuple[float, ...]
+    wrong_beside: tuple[float, ...]
+    unsaid: float
     residual: float
+
+    @property
+    def wrong_name(self) -> float | None:
+        """The mean over wrong names."""
+        return sum(self.wrong_names) / len(self.wrong_names) if self.wrong_names else None
+
+    @property
+    def best_wrong_name(self) -> float | None:
+        """With the wrong name that suits best."""
+        return min(self.wrong_names, default=None)
+
+    @property
+    def best_wrong_beside(self) -> float | None:
+        """With the wrong name that suits best, beside all else that is known."""
+        return min(self.wrong_beside, default=None)
+
+    def per_note(self, bits: float | None, common: bool) -> float | None:
+        """Some sayer's total bits of the tokens, with what is charged beside them, over all notes; None for None."""
+        return None if bits is None else (bits + self.unsaid + common * self.residual) / self.notes
 
 
 def encode_file(tokenizer: Any, path: Path | str) -> Encoded:
     """Raises UserError for what is no MIDI file with notes, and when no note survives."""
     words = tokenizer.encode_file(path)
-    piece = tokenizer.decode(words)
+    piece, file = tokenizer.decode(words), read_midi(path)
     if not len(piece.notes):
         raise UserError(f"{path}: none of its notes is among those the tokenizer has words for")
-    return Encoded(np.append(tokenizer.merged(words), tokenizer.end), words, piece)
+    unsaid = max(0, len(file.notes) - len(piece.notes))
+    return Encoded(np.append(tokenizer.merged(words), tokenizer.end), words, piece, unsaid, unsaid * unsaid_bits(file), program_bits(tokenizer, file))
 
 
 def evaluate(model: Any, pieces: Sequence[Encoded], composers: Sequence[str | None], genres: Sequence[str | None]) -> list[PieceBits]:
-    """Bits of each piece. Genre and instrumentation are given throughout; only the composer's label differs."""
-    tokenizer, asked, counts = model.tokenizer, [], []
-    for piece, composer, genre in zip(pieces, composers, genres):
-        labels = [None] if composer is None else [None, composer, *wrong_labels(tokenizer.composers, composer)]
-        programs = [program for program in piece.piece.programs if program in tokenizer.programs] or None
-        asked += [Asked(tokenizer.prefix(label, genre, programs, True), tokenizer.prefix(label, genre, programs, False), piece.tokens) for label in labels]
-        counts.append(len(labels))
-    totals = np.split([bits.sum() for bits in token_bits(model, asked)], np.cumsum(counts)[:-1])
-    return [
-        PieceBits(
-            len(piece.piece.notes),
-            len(piece.tokens),
-            float(total[:2][-1]),
-            float(total[0]),
-            float(total[2:].mean()) if len(total) > 2 else None,
-            residual_bits(tokenizer, piece.words),
-        )
-        for piece, total in zip(pieces, totals)
-    ]
+    """Bits of each piece; composers and genres as the tokenizer spells them, None: unknown to it."""
+    asked = [_ways_to_ask(model.tokenizer, *one) for one in zip(pieces, composers, genres)]
+    totals = np.split([bits.sum() for bits in token_bits(model, [way for ways in asked for way in ways])], np.cumsum([len(ways) for ways in asked])[:-1])
+    return [_piece_bits(model.tokenizer, piece, composer, list(map(float, total))) for piece, composer, total in zip(pieces, composers, totals)]
+
+
+def _ways_to_ask(tokenizer: Any, piece: Encoded, composer: str | None, genre: str | None) -> list[Asked]:
+    """With all that is known but the composer; and where there is one, with all, with no name, with the right one and with wrong ones alone, with wrong ones beside all else."""
+    programs = [program for program in piece.piece.programs if program in tokenizer.programs] or None
+    given: list[tuple[Any, ...]] = [(None, genre, programs)]
+    if composer is not None:
+        others = wrong_labels(tokenizer.composers, composer)
+        given += [(composer, genre, programs), (), (composer,), *((wrong,) for wrong in others), *((wrong, genre, programs) for wrong in others)]
+    return [Asked(tokenizer.prefix(*what, begins=True), tokenizer.prefix(*what, begins=False), piece.tokens) for what in given]
+
+
+def _piece_bits(tokenizer: Any, piece: Encoded, composer: str | None, total: list[float]) -> PieceBits:
+    right, no, wrong = (None, None, ()) if composer is None else (total[3], total[2], tuple(total[4:]))
+    alone, beside = wrong[: len(wrong) // 2], wrong[len(wrong) // 2 :]
+    residual = residual_bits(tokenizer, piece.words) + piece.program_bits
+    return PieceBits(piece.notes, len(piece.tokens), total[:2][-1], total[0], right, no, alone, beside, piece.unsaid_bits, residual)
 
 
 def named(names: Sequence[str], name: str | None) -> str | None:
@@ -154,6 +204,20 @@ def _bits_of_rows(model: Any, rows: list[list[int]]) -> list[np.ndarray]:
         chosen = logits.gather(-1, tokens[:, 1:, None])[..., 0]
         bits = ((logits.logsumexp(-1) - chosen) / math.log(2)).cpu().numpy()
     return [line[: len(row) - 1].astype(float) for line, row in zip(bits, rows)]
+
+
+def unsaid_bits(file: Piece) -> float:
+    """Bits of a note without a word, drawn evenly: one of 128 pitches, of 127 velocities, of the file's programs (which are given), its onset and its duration
+    any steps of the common grid up to the file's length."""
+    steps = max(1.0, file.seconds / COMMON_SECONDS)
+    return math.log2(128) + math.log2(127) + 2 * math.log2(steps) + math.log2(len(file.programs))
+
+
+def program_bits(tokenizer: Any, file: Piece) -> float:
+    """Bits of which program plays each note that is said, of those of the file that are said as one."""
+    said = {program: tokenizer.said_as(program) for program in file.programs}
+    alike = {program: sum(other == one for other in said.values()) for program, one in said.items() if one != NOBODY}
+    return float(sum(math.log2(count) * (file.notes["program"] == program).sum() for program, count in alike.items()))
 
 
 def residual_bits(tokenizer: Any, words: np.ndarray) -> float:

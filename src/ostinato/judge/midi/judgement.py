@@ -1,19 +1,19 @@
-"""How well the MIDI model says music it never saw, and what its compositions are like beside that music.
+"""What compositions are like beside held-out music, what they copied, and whether what was given to them is still there.
 
-Reads the table of pieces, the model, and `<demo>.mid` with its sidecar from the folder of demos. Held out is the split `test`; the baselines learn from the
-split `train`, and copies are looked for there, all as the tokenizer has them. Writes `scores.json` (means over pieces with intervals from a bootstrap over
-compositions) and `judgements.json` (one entry a demo). Bits per note are means over pieces, each its total bits over its notes.
+Reads the table of pieces, and `<demo>.mid` with its sidecar from the folder of demos; held out is the split `test`, copies are looked for in the split `train`, all
+as the tokenizer has them. `scores.json` has means over pieces with intervals over compositions (Student's t; exact ones for shares recognised), and what
+`held_out` and `style` say; `judgements.json` one entry a demo.
 
 Compositions from nothing (`sample`) are held against held-out pieces cut to the samples' median length, since density, silence and copies depend on length.
 What was given to a demo (a beginning, both sides of a gap) is not counted as copied. `copied_notes_any_rhythm` looks at intervals alone: no copy is longer,
-at whatever tempo it is played. Shares are 0-1, `composer_wins` is percent. Pieces and demos that cannot be read, or of which no note has a word, are listed in
-judgements.json (`set_aside`, where there are any) and not judged.
+at whatever tempo it is played. Shares are 0-1, `composer_wins` and `style` are percent. Pieces and demos that cannot be read, or of which no note has a word, are
+listed in judgements.json (`set_aside`, where there are any) and not judged.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,24 +21,25 @@ from typing import Any
 import numpy as np
 
 from ostinato.files import UserError, read_json, read_jsonl
-from ostinato.judge.intervals import Estimate, bootstrap
-from ostinato.judge.midi.bits import Encoded, PieceBits, evaluate, named
+from ostinato.judge.intervals import Scale
+from ostinato.judge.midi import style
+from ostinato.judge.midi.bits import Encoded, named
 from ostinato.judge.midi.copies import Copy, TrainingSet, symbols
+from ostinato.judge.midi.held_out import Pieces, Row, Splits, mean
 from ostinato.judge.midi.likelihood import encode_files
-from ostinato.judge.midi.ngrams import NGrams
 from ostinato.judge.midi.notes import METRICS, melody_notes, melody_recall, note_metrics
 from ostinato.judge.midi.overlap import overlap_areas
 from ostinato.midi.notes import Piece, read_midi
 from ostinato.midi.reading import attempt
-from ostinato.params import Judge
 from ostinato.sidecars import sidecar_path
 
 log = logging.getLogger(__name__)
 
 KINDS = ("sample", "continuation", "infilling", "style")
 COPIED = ("copied_notes", "copied_share", "copied_notes_any_rhythm")
-SAYERS = ("model", "no_composer", "wrong_composer", "unigram", "5gram")
-Row = Mapping[str, Any]
+#: Metrics that are shares.
+SHARES = ("scale_consistency", "groove_consistency", "copied_share")
+SHARE: Scale = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -152,35 +153,18 @@ def judge_piece(piece: Piece, training: Training, composed: Piece | None = None)
     return Judged(note_metrics(piece) | {"copied_notes": copy.notes, "copied_share": share, "copied_notes_any_rhythm": bound.notes}, copy)
 
 
-def likelihood(model: Any, rows: Sequence[Row], heldout: Sequence[Encoded], trained: Sequence[Encoded], judge: Judge) -> dict[str, Any]:
-    """Bits per note of held-out pieces, by the model and by baselines, and how often the right composer's label is worth more than wrong ones."""
-    tokenizer = model.tokenizer
-    composers, genres = ([named(known, row[key]) for row in rows] for key, known in (("composer", tokenizer.composers), ("genre", tokenizer.genres)))
-    said = evaluate(model, heldout, composers, genres)
-    bits: dict[str, list[float | None]] = {name: [getattr(one, name) for one in said] for name in SAYERS[:3]}
-    for name, order in (("unigram", 1), ("5gram", 5)):
-        baseline = NGrams([piece.tokens for piece in trained], tokenizer.size, order)
-        bits[name] = [float(baseline.bits(piece.tokens).sum()) for piece in heldout]
-    wins = [None if one.wrong_composer is None else 100.0 * (one.model < one.wrong_composer) for one in said]
-    return {
-        "bits_per_note": {name: _mean(_per_note(bits[name], said, rest=False), rows, judge) for name in SAYERS},
-        "bits_per_note_common": {name: _mean(_per_note(bits[name], said, rest=True), rows, judge) for name in SAYERS},
-        "composer_wins": _mean(wins, rows, judge),
-    }
-
-
-def _per_note(bits: Sequence[float | None], said: Sequence[PieceBits], rest: bool) -> list[float | None]:
-    return [None if total is None else (total + rest * one.residual) / one.notes for total, one in zip(bits, said)]
-
-
-def compare(demos: Sequence[Demo], judged: Sequence[Judged], rows: Sequence[Row], heldout: Sequence[Encoded], training: Training, judge: Judge) -> dict[str, Any]:
+def compare(demos: Sequence[Demo], judged: Sequence[Judged], rows: Sequence[Row], heldout: Sequence[Encoded], training: Training, confidence: float) -> dict[str, Any]:
     """What compositions are like beside held-out pieces of their length; what they copied; whether melodies are still there."""
     samples = [(demo, one) for demo, one in zip(demos, judged) if demo.kind == "sample"]
-    excerpts = cut([piece.piece for piece in heldout], [demo.piece for demo, _ in samples])
+    excerpts, pieces = cut([piece.piece for piece in heldout], length(demos)), Pieces(rows, confidence)
     references = [judge_piece(piece, training) for piece in excerpts]
+    scales = {name: SHARE if name in SHARES else None for name in (*METRICS, *COPIED)}
     values = {
-        name: {"generated": _estimate(((demo.name, one.metrics[name]) for demo, one in samples), judge), "heldout": _mean([one.metrics[name] for one in references], rows, judge)}
-        for name in (*METRICS, *COPIED)
+        name: {
+            "generated": mean(((demo.name, one.metrics[name]) for demo, one in samples), confidence, scale),
+            "heldout": pieces.mean([one.metrics[name] for one in references], scale),
+        }
+        for name, scale in scales.items()
     }
     areas = overlap_areas([demo.piece for demo, _ in samples], excerpts)
     longest = max(zip(demos, judged), key=lambda row: row[1].copy.notes)
@@ -190,30 +174,34 @@ def compare(demos: Sequence[Demo], judged: Sequence[Judged], rows: Sequence[Row]
         "overlap_area": {name: None if area is None else round(area, 4) for name, area in areas.items()},
         "overlap_pieces": {"generated": len(samples), "heldout": len(heldout)},
         "longest_copy": {"notes": longest[1].copy.notes, "demo": longest[0].name, "from": longest[1].copy.source},
-        "melody_recall": _estimate(recalls, judge),
+        "melody_recall": mean(recalls, confidence, SHARE),
     }
 
 
-def cut(pieces: Sequence[Piece], like: Sequence[Piece]) -> list[Piece]:
-    """The beginnings of pieces, of the median length of others (whole, where there are none); what sounds at the end is ended there."""
-    seconds = float(np.median([piece.seconds for piece in like])) if like else np.inf
+def recognised(tokenizer: Any, demos: Sequence[Demo], splits: Splits, confidence: float) -> dict[str, Any]:
+    """What `style` says of compositions from nothing, and of held-out pieces of their length"""
+    samples, seconds = [demo for demo in demos if demo.kind == "sample"], length(demos)
+
+    def asked(split: str, shorten: bool = False) -> style.Asked:
+        rows, pieces = splits[split][0], [piece.piece for piece in splits[split][1]]
+        return style.Asked(cut(pieces, seconds) if shorten else pieces, [named(tokenizer.composers, row["composer"]) for row in rows], [row["composition"] for row in rows])
+
+    written = style.Asked([demo.piece for demo in samples], [named(tokenizer.composers, demo.composer) for demo in samples], [demo.name for demo in samples])
+    return style.style(asked("train"), asked("valid"), asked("test", True), written, splits["train"][0], seconds, confidence)
+
+
+def length(demos: Sequence[Demo]) -> float:
+    """The median length of compositions from nothing, s; infinite where there are none."""
+    seconds = [demo.piece.seconds for demo in demos if demo.kind == "sample"]
+    return float(np.median(seconds)) if seconds else np.inf
+
+
+def cut(pieces: Sequence[Piece], seconds: float) -> list[Piece]:
+    """The beginnings of pieces; what sounds at the end is ended there."""
     excerpts = [piece.between(0, seconds) for piece in pieces]
     for piece in excerpts:
         piece.notes["end"] = np.minimum(piece.notes["end"], seconds)
     return excerpts
-
-
-def _mean(values: Sequence[float | None], rows: Sequence[Row], judge: Judge) -> Estimate:
-    """Over pieces; performances of one composition are drawn together."""
-    return _estimate(zip((row["composition"] for row in rows), values), judge)
-
-
-def _estimate(values: Iterable[tuple[str, float | None]], judge: Judge) -> Estimate:
-    groups: dict[str, list[float]] = {}
-    for name, value in values:
-        if value is not None:
-            groups.setdefault(name, []).append(value)
-    return bootstrap(groups, judge.bootstrap, judge.confidence, judge.seed)
 
 
 def judgement(demo: Demo, judged: Judged) -> dict[str, Any]:

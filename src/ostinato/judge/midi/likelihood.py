@@ -1,8 +1,9 @@
 """How many bits a model needs for each note of any MIDI files, and what the composer's name is worth to it.
 
-Each file is said with its own composer's label (`model`), with none, and with other composers' (their mean). The composer is what `--composer` says, or the
-nearest folder above the file that is called like one the model knows; a file without has no label, right or wrong. What is no MIDI file with notes that
-have words is set aside and listed, and so is MIDI that is called otherwise.
+Each file is said with its instruments and its own composer's label (`model`; `common` on the common grid); and with that name alone, with no name, and with other
+composers' (their mean), with nothing else given. Composer and genre are what `--composer` and `--genre` say, or the nearest folder above the file that is called like one the
+model knows; a file without composer has no names, right or wrong. Of several files the mean is told, as the judge does: of all, and of those with a composer, so that
+all columns of a row are of the same files. What is no MIDI file with notes that have words is set aside and listed, and so is MIDI that is called otherwise.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ostinato.escapes import shown
 from ostinato.files import UserError
 from ostinato.judge.midi.bits import Encoded, PieceBits, encode_file, named
@@ -23,7 +26,7 @@ from ostinato.midi.reading import attempt, each, find
 
 #: Less than so many bytes of MIDI, about a million notes, are encoded before other processes would have started.
 FEW_BYTES = 10**7
-COLUMNS = ("model", "no_composer", "wrong_composer", "common")
+COLUMNS = ("model", "common", "right_name", "no_name", "wrong_name")
 
 
 def load(folder: Path) -> Any:
@@ -50,9 +53,9 @@ def can_read(path: Path) -> None:
     read_midi(path)
 
 
-def composer_by_folder(path: Path, composers: Sequence[str]) -> str | None:
-    """The nearest folder above a file that is called like a composer."""
-    return next((found for parent in path.parents if (found := named(composers, printable(parent.name)))), None)
+def name_by_folder(path: Path, names: Sequence[str]) -> str | None:
+    """The nearest folder above a file that is called like one of some composers, or genres."""
+    return next((found for parent in path.parents if (found := named(names, printable(parent.name)))), None)
 
 
 def encode_files(tokenizer: Any, paths: Sequence[Path | str], jobs: int) -> list[Encoded | str]:
@@ -77,24 +80,25 @@ _TOKENIZERS: dict[Path, Any] = {}
 
 
 def figures(results: Sequence[PieceBits]) -> dict[str, Any]:
-    """Bits per note of pieces taken together, total bits over total notes; with wrong labels, of the pieces that have any."""
-    notes, labelled = sum(one.notes for one in results), [(one.wrong_composer, one.notes) for one in results if one.wrong_composer is not None]
-    wrong = sum(bits for bits, _ in labelled) / sum(count for _, count in labelled) if labelled else None
-    values = {
-        "model": sum(one.model for one in results) / notes,
-        "no_composer": sum(one.no_composer for one in results) / notes,
-        "wrong_composer": wrong,
-        "common": sum(one.model + one.residual for one in results) / notes,
-    }
-    return {"notes": notes, "tokens": sum(one.tokens for one in results)} | {"bits_per_note": {name: None if value is None else round(value, 4) for name, value in values.items()}}
+    """Bits per note, the mean over pieces; by names, where all pieces have them."""
+    columns = {name: [one.per_note(getattr(one, name), False) for one in results] for name in COLUMNS if name != "common"}
+    columns["common"] = [one.per_note(one.model, True) for one in results]
+    means = {name: None if None in (values := columns[name]) or not values else round(float(np.mean(np.array(values, float))), 4) for name in COLUMNS}
+    return {"notes": sum(one.notes for one in results), "tokens": sum(one.tokens for one in results), "bits_per_note": means}
 
 
 def table(report: dict[str, Any]) -> str:
     """The report as text."""
     heading = f"{'notes':>8}{'tokens':>9}" + "".join(f"{name:>16}" for name in COLUMNS) + "  file"
     lines = [f"Bits per note of {report['model']}; {report['grid']}", heading, *(_line(row, shown(row["path"])) for row in report["pieces"])]
-    lines += [_line(report["total"], f"all {len(report['pieces'])} files, total bits over total notes")]
-    lines += ["model: with its composer's label where it has one; common: and with what the tokenizer rounds away on a grid of 10 ms and 127 velocities"]
+    lines += [_line(report["total"], f"mean of all {len(report['pieces'])} files")]
+    named_files = sum(row["bits_per_note"]["wrong_name"] is not None for row in report["pieces"])
+    if 0 < named_files < len(report["pieces"]):
+        lines += [_line(report["named"], f"mean of the {named_files} files with a composer")]
+    lines += [
+        "model: told its instruments, and its composer and genre where they are known; common: and with what the tokenizer rounds away on a grid of 10 ms and 127 velocities",
+        "right_name, no_name, wrong_name: told that and nothing else",
+    ]
     return "\n".join(lines + [f"set aside: {shown(row['reason'])}" for row in report["set_aside"]])
 
 

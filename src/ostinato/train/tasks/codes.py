@@ -32,11 +32,14 @@ class Batch:
 class CodesDataset:
     """The segments of one split in all shards, in the order of their ids.
 
+    Args:
+        shuffled: a seed, by which each segment is described by the chords of another (and by its own instrument): what a control learns from.
+
     Raises:
         UserError: there is no segment of the split.
     """
 
-    def __init__(self, table: Table, split: str) -> None:
+    def __init__(self, table: Table, split: str, shuffled: int | None = None) -> None:
         self.table, self.rows = table, table.rows[table.rows["split"] == SPLITS.index(split)]
         if not len(self.rows):
             raise UserError(f"{table.codes[0].parent}: no segment of split '{split}' in the codes there")
@@ -46,6 +49,7 @@ class CodesDataset:
         ends = (self.rows["frames"] / self.frames).cumsum()
         self.ends = ends / ends[-1]
         self.codebooks = len(self._codes(int(self.rows[0]["shard"])))
+        self.described_by = None if shuffled is None else derangement(len(self.rows), shuffled)
 
     def batch(self, rng: np.random.Generator, size: int, frames: int, chords: bool) -> Batch:
         """Draw `size` examples of at most `frames` frames; segments are drawn in proportion to their length.
@@ -73,7 +77,18 @@ class CodesDataset:
             last += 1
         start, end = bars[first][0], min(bars[last][1], bars[first][0] + frames)
         crop = self._codes(int(place["shard"]))[:, row["start"] + start : row["start"] + end]
+        if self.described_by is not None:
+            bars = self.table.line(self.rows[self.described_by[index]])["bars"]
+            first, last = max(0, min(first, len(bars) - 1 - last + first)), min(last, len(bars) - 1)
         return np.asarray(crop), describe(row, bars[first : last + 1] if chords else [], rng)
+
+
+def derangement(count: int, seed: int) -> np.ndarray:
+    """For each of so many the number of another, each named once, in one random circle: int [count]."""
+    circle = np.random.default_rng(seed).permutation(count)
+    others = np.empty(count, int)
+    others[circle] = np.roll(circle, 1)
+    return others
 
 
 def _starts(bars: list[Any], frames: int) -> int:

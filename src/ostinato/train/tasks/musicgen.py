@@ -44,9 +44,23 @@ class Shown:
 
 
 class MusicGenTask:
-    """See the module; satisfies train.loop.Task. `init`: a folder or a hub's name; `adopted`: it is taken as it is; `device`: where it is trained."""
+    """See the module; satisfies train.loop.Task. `init`: a folder or a hub's name; `adopted`: it is taken as it is; `device`: where it is trained;
+    `shuffled`: each segment is trained on with the chords of another, for a control that learns all but what a prompt means.
+    """
 
-    def __init__(self, params: Model, training: Training, plan: Plan, codec: Path, codes: Path, init: str | None, chords: bool, adopted: bool = False, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        params: Model,
+        training: Training,
+        plan: Plan,
+        codec: Path,
+        codes: Path,
+        init: str | None,
+        chords: bool,
+        adopted: bool = False,
+        device: str = "cpu",
+        shuffled: bool = False,
+    ) -> None:
         codec_model = load_codec(codec)
         self.params, self.training, self.plan, self.chords, self.device = params, training, plan, chords, device
         self.init, self.adopted = init, adopted
@@ -55,7 +69,7 @@ class MusicGenTask:
         self.frame_rate = codec_model.frame_rate
         self.decay = training.codebook_decay ** torch.arange(codec_model.num_codebooks)
         table = Table.load(codes)
-        self.data = {split: CodesDataset(table, split) for split in SPLITS}
+        self.data = {split: CodesDataset(table, split, training.seed if shuffled and split == "train" else None) for split in SPLITS}
         self.model = lm_model.load_lm(init) if init else lm_model.build_lm(params, codec_model.num_codebooks, codec_model.cardinality, self.frame_rate, training.seed)
         prepare(self.model, self.method, training.seed, adopted).to(device)
         self.frames = int(plan.segment_seconds * self.frame_rate)
@@ -123,4 +137,5 @@ def build(config: dict[str, Any], device: str = "cpu") -> MusicGenTask:
         config["chords"],
         config["adopted"],
         device,
+        config["shuffled"],
     )
