@@ -330,6 +330,13 @@ def test_params_say_file_and_key_of_a_prompt_that_cannot_be(heldout, expected):
         section("demos", json.dumps(values["demos"]))
 
 
+def test_the_same_training_twice_is_no_evidence():
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values["evidence"]["train_seeds"] = [4, values["train"]["seed"]]
+    with pytest.raises(ParamsError, match=r"evidence\.train_seeds must differ from one another and from train\.seed, 3"):
+        check(values)
+
+
 def test_prompts_without_chords_name_none():
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values["demos"]["text_only"] = ["piano", "piano C"]

@@ -337,7 +337,7 @@ def test_a_control_and_another_training(demos, capsys):
 def test_differences_are_paired_and_less_each_ones_own_chance(demos):
     scored = {("after", "a"): 90.0, ("after", "b"): 60.0, ("before", "a"): 50.0, ("before", "b"): 0.0}
     rows = [(Demo("", which, name, name, 1, True), None, {"triads": value}) for (which, name), value in scored.items()]
-    luck = {which: SimpleNamespace(by_clip=lambda measure, by=by: {(name, name, 1): by for name in "ab"}) for which, by in (("after", 30.0), ("before", 10.0))}
+    luck = {which: SimpleNamespace(by_clip={"triads": {(name, name, 1): by for name in "ab"}}) for which, by in (("after", 30.0), ("before", 10.0))}
     found = differences(rows, luck, Judge(**JUDGE), {"gain": ("after", "before"), "gain_over_chance": ("after", "before"), "after_minus_control": ("after", "control")})
     assert found["gain"]["value"] == 50 and found["gain_over_chance"]["value"] == 30 and set(found) == {"gain", "gain_over_chance"}
     assert found["gain"]["high"] - 50 == pytest.approx(12.7062 * 10, abs=0.01)  # 40 and 60: two prompts say little

@@ -12,7 +12,7 @@ import pytest
 
 from ostinato.cli import main
 from ostinato.files import read_json, write_json, write_text
-from ostinato.provenance import lineage, remake
+from ostinato.provenance import lineage, remake, summary
 from ostinato.sidecars import sidecar_path, write_sidecar
 from ostinato.tables import write_set_aside
 
@@ -213,7 +213,7 @@ def test_lineage_goes_on_in_the_project_that_a_clip_was_made_in(project, capsys,
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     root = lineage.walk("../clip.wav")
-    assert [step["step"] for step in lineage.chain(root)] == ["raw", "check", "listen", "train", "generate"] and lineage.troubles(root) == []
+    assert [step["step"] for step in summary.chain(root)] == ["raw", "check", "listen", "train", "generate"] and summary.troubles(root) == []
 
 
 def test_each_file_is_hashed_once_and_torch_stays_out(project, monkeypatch, capsys):

@@ -13,7 +13,7 @@ from fake_results import EVIL, HELDOUT, PROMPTS, build, build_evidence, report
 from ostinato.cli import main
 from ostinato.files import UserError, read_json, write_json, write_text
 from ostinato.harmony.chords import COMMON
-from ostinato.provenance import lineage
+from ostinato.provenance import lineage, summary
 from ostinato.report import players, scores
 from ostinato.sidecars import write_sidecar
 from ostinato.tables import write_set_aside, write_table
@@ -160,8 +160,8 @@ def test_lineage_reaches_the_raw_files_and_sees_changes(results, capsys):
     write_text("corpus/song-0.flac", "another song")
     Path("corpus/song-1.flac").unlink()
     root = lineage.walk(clip)
-    assert [item["step"] for item in lineage.chain(root)] == ["raw", "codec", "train", "best", "demos"]
-    assert lineage.troubles(root) == ["corpus/song-0.flac: changed since", "corpus/song-1.flac: missing"]
+    assert [item["step"] for item in summary.chain(root)] == ["raw", "codec", "train", "best", "demos"]
+    assert summary.troubles(root) == ["corpus/song-0.flac: changed since", "corpus/song-1.flac: missing"]
     assert main(["lineage", str(clip)]) == 0
     printed = capsys.readouterr().out
     assert "corpus/song-0.flac  [raw]  !! changed since" in printed and "[train, seed 3]" in printed
@@ -186,7 +186,7 @@ def test_lineage_visits_a_shared_input_once(tmp_path, monkeypatch):
             write_sidecar(f"{side}{layer}", "mix", [f"{below}{layer - 1}" for below in "ab"] if layer else [])
     root = lineage.walk("a29")
     assert len(list(lineage.reachable(root))) == 59
-    assert lineage.text(root).count("\n") < 150
+    assert summary.text(root).count("\n") < 150
 
 
 def test_lineage_of_nothing_is_an_error(tmp_path):

@@ -9,7 +9,7 @@ from browser import CHROMIUM, luminance, seen_in_a_browser
 from fake_results import EVIL, HELDOUT, MIDI, OPTIONS, PROMPTS, build, build_midi, report
 from ostinato.cli import main
 from ostinato.files import read_json, write_json, write_text
-from ostinato.provenance import lineage
+from ostinato.provenance import lineage, summary
 from ostinato.report import rolls
 from store import client, model, rows, section, store
 
@@ -100,8 +100,8 @@ def test_notes_stand_off_the_page(background):
 def test_lineage_goes_from_the_sound_to_the_raw_midi(results, capsys):
     clip = MIDI / "demos/bach-style-s1.wav"
     root = lineage.walk(clip)
-    assert [item["step"] for item in lineage.chain(root)] == ["raw", "pieces", "tokens", "midi-train", "compositions"]
-    assert lineage.troubles(root) == []
+    assert [item["step"] for item in summary.chain(root)] == ["raw", "pieces", "tokens", "midi-train", "compositions"]
+    assert summary.troubles(root) == []
     write_text("raw/bach/one.mid", "MThd, but another")
     assert main(["lineage", str(clip)]) == 0
     assert "raw  [raw]  !! changed since" in capsys.readouterr().out

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 from ostinato.files import SIDECAR
-from ostinato.provenance.lineage import as_json, text, walk
+from ostinato.provenance.lineage import walk
+from ostinato.provenance.summary import as_json, text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

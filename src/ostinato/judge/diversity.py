@@ -1,8 +1,8 @@
 """Whether a model says something new each time: how far apart clips of one prompt lie that differ in their seed alone.
 
 Two clips are compared as pictures: their log spectra (judge.spectra) five times a second, laid over one another; the distance is 1 - their correlation (the cosine of what is left
-without the mean), in percent. 0: the seeds sound the same; 100: they have nothing in common. Of true renderings of one prompt, one pattern on one instrument is 0.7 on average,
-another pattern 8, another instrument 20, both 23. The harmony in judge.embedding would tell these apart less well, as it hears a chord whatever plays it.
+without the mean), in percent. 0: the seeds sound the same; 100: they have nothing in common. Of true renderings of one prompt, one pattern on one instrument is 0.1 on average,
+another pattern 13, another instrument 28, both 32 (benchmarks/sound.py). The harmony in judge.embedding would tell these apart less well, as it hears a chord whatever plays it.
 
 It says how far apart seeds are, not whether they are good: noise, wrong chords and the same music a second later are far apart as well. A model that has learnt to obey its
 prompt has less of it than one that has not. Read it beside the true renderings' own, and beside what says that the chords are right.

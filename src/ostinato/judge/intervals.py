@@ -5,8 +5,8 @@ what is not known is None: value, low and high when n is 0, low and high when al
 
 Clips of one prompt are not independent: a prompt is one observation, the mean of its clips, and the interval is Student's t over prompts. Scores end at 0 and at 100, and of
 a few prompts that all score 99 nobody knows the one that fails: so where a scale has ends, one observation more is supposed at each (as Agresti & Coull, 1998, do for
-shares). Where 95 is said, this holds the truth 95 to 100 times of a hundred for all sorts of scores that were tried, with five prompts or with forty; Student's t by itself 63
-times with five of the references' scores, the percentile bootstrap and BCa 89 and 90 with ten of ours (benchmarks/coverage.py). It is wide where there are few prompts. What has
+shares). Where 95 is said, this holds the truth 95 to 100 times of a hundred for all sorts of scores that were tried, with five prompts or with forty; Student's t by itself 65
+times with five of the references' scores, the percentile bootstrap and BCa 89 and 90 with ten of ours (benchmarks/intervals.py). It is wide where there are few prompts. What has
 no ends (differences, bits, seconds) has Student's t by itself.
 """
 

@@ -6,7 +6,7 @@ Means and intervals are over the held-out prompts that do not occur in the train
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ def summarise(rows: Sequence[Row], occurrences: Occurrences | None, judge: Judge
     headline = [row for row in rows if row[0].heldout and row[0].prompt not in seen]
     unseen = sorted({demo.prompt for demo, _, _ in headline})
     if not unseen and seen:
-        logging.warning("no held-out prompt is left to score: all occur in the training labels; name others in demos.heldout")
+        logging.warning("no held-out prompt is left to score: all occur in the training labels; name others in demos.heldout_set or demos.heldout")
     with_chords = [row for row in rows if not row[0].heldout and parse(row[0].prompt).chords]
     without = [row for row in rows if not parse(row[0].prompt).chords]
     sets = list(dict.fromkeys(demo.which for demo, _, _ in rows))
@@ -73,7 +73,9 @@ def _known(occurrences: Occurrences | None, prompts: Sequence[str]) -> dict[str,
 
 
 class Luck:
-    """What luck alone would score with the clips of a set: `estimates` by metric, the headline `by_clip` against other prompts, and against their own chords in `other_orders`."""
+    """What luck alone would score with the clips of a set: `estimates` by metric against other prompts, of each measure `by_clip`, and the headline against the chords of a clip in
+    `other_orders`.
+    """
 
     def __init__(self, rows: Sequence[Row], judge: Judge, instruments: Sequence[str]) -> None:
         own = sorted({demo.prompt for demo, _, _ in rows})
@@ -88,13 +90,9 @@ class Luck:
         shape = len(rows), len(own)
         matrices = {name: np.array([[metrics.get(name) for metrics in row] for row in table], dtype=float).reshape(shape) for name in METRICS}
         self.estimates = {name: chance(matrix, owners, choices, judge.confidence) for name, matrix in matrices.items()}
-        self._by_clip = {name: dict(zip((demo.key for demo, _, _ in rows), chance_by_clip(matrices[name], owners, choices))) for name in set(MEASURES.values())}
+        self.by_clip: dict[str, Values] = {name: dict(zip((demo.key for demo, _, _ in rows), chance_by_clip(matrices[name], owners, choices))) for name in set(MEASURES.values())}
         orders = [(demo.prompt, found) for demo, clip, _ in rows if (found := other_orders(parse(demo.prompt), clip.heard, length(demo, clip), judge.seed))]
         self.other_orders = {name: cluster_mean(grouped((prompt, found[place]) for prompt, found in orders), judge.confidence) for place, name in enumerate(("mean", "best"))}
-
-    def by_clip(self, measure: str) -> Values:
-        """Each clip's mean score against the prompts that might have been its own."""
-        return self._by_clip[measure]
 
 
 def strata(rows: Sequence[Row], by_luck: Mapping[str, Luck], judge: Judge) -> list[dict[str, Any]]:
@@ -122,7 +120,7 @@ def strata(rows: Sequence[Row], by_luck: Mapping[str, Luck], judge: Judge) -> li
                     "prompts": len({demo.prompt for demo, _, _ in inside}),
                     "sets": {which: _means(_of(inside, which), judge, (measure,))[measure] for which in by_luck},
                     "chance": {
-                        which: cluster_mean(grouped((key[0], value) for key, value in luck.by_clip(measure).items() if key in keys), judge.confidence)["value"]
+                        which: cluster_mean(grouped((key[0], value) for key, value in luck.by_clip[measure].items() if key in keys), judge.confidence)["value"]
                         for which, luck in by_luck.items()
                     },
                 }
@@ -133,7 +131,7 @@ def strata(rows: Sequence[Row], by_luck: Mapping[str, Luck], judge: Judge) -> li
 def differences(rows: Sequence[Row], by_luck: Mapping[str, Luck], judge: Judge, pairs: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     """Differences of the headline between sets, where both are there (`over_chance`: with what luck gives to either taken off); and what all trainings score."""
     own = {which: {demo.key: metrics[HEADLINE] for demo, _, metrics in _of(rows, which)} for which in by_luck}
-    above = {which: _minus(own[which], luck.by_clip(HEADLINE)) for which, luck in by_luck.items()}
+    above = {which: _minus(own[which], luck.by_clip[HEADLINE]) for which, luck in by_luck.items()}
     result: dict[str, Any] = {}
     for name, (minuend, subtrahend) in pairs.items():
         values = above if name.endswith("over_chance") else own
@@ -155,10 +153,10 @@ def _of(rows: Sequence[Row], which: str) -> list[Row]:
 
 
 def _means(rows: Sequence[Row], judge: Judge, names: Sequence[str] = METRICS) -> dict[str, Estimate]:
-    return {name: mean_of(name, ((demo.prompt, metrics.get(name)) for demo, _, metrics in rows), judge) for name in names}
-
-
-def mean_of(name: str, values: Iterable[tuple[str, float | None]], judge: Judge) -> Estimate:
-    """A metric's mean over prompts, from (prompt, value)."""
-    found = cluster_mean(grouped(values), judge.confidence, None if name in (*WITHOUT_END, "clap") else PERCENT)
-    return not_negative(found) if name in WITHOUT_END else found
+    """Of each metric its mean over prompts."""
+    found = {}
+    for name in names:
+        values = grouped((demo.prompt, metrics.get(name)) for demo, _, metrics in rows)
+        mean = cluster_mean(values, judge.confidence, None if name in (*WITHOUT_END, "clap") else PERCENT)
+        found[name] = not_negative(mean) if name in WITHOUT_END else mean
+    return found

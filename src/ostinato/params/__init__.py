@@ -202,6 +202,13 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _trainings_differ(self) -> Params:
+        seeds = [self.train.seed, *self.evidence.train_seeds]
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"evidence.train_seeds must differ from one another and from train.seed, {self.train.seed}: the same training twice says nothing of the next")
+        return self
+
+    @model_validator(mode="after")
     def _muon_is_for_fresh_models(self) -> Params:
         method = self.train.method
         if self.model.pretrained and method.optimizer == "muon" and not method.lora:

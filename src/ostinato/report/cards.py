@@ -11,6 +11,7 @@ from ostinato.harmony.colours import colours, short
 from ostinato.harmony.prompts.kinds import kind_of
 from ostinato.params import Report
 from ostinato.provenance import lineage
+from ostinato.provenance.summary import origin
 from ostinato.report import players
 from ostinato.report.dots import read
 from ostinato.report.figures import number
@@ -65,7 +66,7 @@ def _takes(mine: Sequence[dict[str, Any]], seed: Any, demos: Sequence[Path], wal
         if entry is not None:
             path = players.find(Path(entry["path"]), [folder for folder in demos if folder.name == which], "judgements.json")
             measured = entry.get("metrics") or {}
-            shown_here.append(players.player(entry, path, metric) | {"score": number(measured.get(metric)), "measures": measures(measured)} | lineage.origin(path, walker))
+            shown_here.append(players.player(entry, path, metric) | {"score": number(measured.get(metric)), "measures": measures(measured)} | origin(path, walker))
     return shown_here
 
 

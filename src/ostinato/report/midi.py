@@ -16,6 +16,7 @@ import soundfile
 from ostinato.files import UserError, read_json
 from ostinato.params import Report
 from ostinato.provenance import lineage
+from ostinato.provenance.summary import origin
 from ostinato.report import figures, players, rolls
 from ostinato.report.midi_scores import METRICS, content_of
 from ostinato.tables import read_table
@@ -145,7 +146,7 @@ def _player(title: str, entry: Mapping[str, Any], takes: int, sources: MidiSourc
         "spoken": roll["spoken"],
         "score": _score(entry),
         "measures": _measures(entry),
-    } | lineage.origin(path, walker)
+    } | origin(path, walker)
 
 
 def _score(entry: Mapping[str, Any]) -> dict[str, str] | None:

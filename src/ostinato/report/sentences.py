@@ -56,7 +56,7 @@ def facts(scores: Mapping[str, Any]) -> list[str]:
         said.append(f"Gain less chance, each model's from its own clips: {over}.")
     if (short := difference(scores.get("after_minus_reference"))) and value.get("reference") is not None:
         second = "" if value.get("reference-2") is None else f", a second one {value['reference-2']:.0f} %"
-        said.append(f"A true rendering by another player scores {value['reference']:.0f} %{second}; after less the first: {short}. It is no bound: a model may score above it.")
+        said.append(f"A true rendering scores {value['reference']:.0f} %{second}; after less the first: {short}. It is no bound: a model may score above it.")
     if (above := difference(scores.get("after_minus_control"))) and value.get("control") is not None:
         said.append(f"A control, fine-tuned as long on shuffled prompts, scores {value['control']:.0f} %; after less control: {above}.")
     return said + _trainings(scores.get("trainings"), bool(said))

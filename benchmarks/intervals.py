@@ -1,7 +1,8 @@
 """How often an interval over prompts holds the truth where 95 % is said: the percentile bootstrap, BCa, Student's t, and Student's t with an observation at each end.
 
 Prompts are drawn from a population of per-prompt scores whose mean is known, and the interval of each method is made from what was drawn. Populations: what a judged set of
-demos scored (--judgements, results/judgements.json by default, `after` and `reference`), and three made-up ones, where there is none. python benchmarks/coverage.py [--trials 1000]
+demos scored (--judgements, results/judgements.json by default, `after` and `reference`), and three made-up ones, where there is none.
+python benchmarks/intervals.py [--trials 1000]
 """
 
 from __future__ import annotations
