@@ -4,9 +4,13 @@ Parts, each beside its targets; one whose data or tool is missing is skipped wit
 
 - rendered: music of listening_data.py, rendered with a SoundFont that no ear was trained on;
 - real: the same of recordings: a folder's labels.tsv names files with `chord(Harte)` and `group` (spliced), or with `midi_note` (played as a sampler);
+- popular: songs of POP909 (--pop909), rendered as they are, and with the melody loud, on other instruments, and drums;
+- opinions: where truth is missing (--untold): how much of the time two listeners hear the same, the ears, templates and, where it is at hand, Chordino;
 - codec: what MP3 at 64 kbit/s, and a codec of Ostinato's, cost on that music, and on `etudes`, for which the demo's codec is made; in points;
 - speed: times real time on one core, warm, by the wall's clock and by the processor's; memory for long files;
-- segments: key, tempo, bars, borders and cuts of songs of known form; `cuts on chord`: those inside the song within 0.1 s of a change of chord;
+- segments: key, tempo, metre, bars, borders and cuts of songs of known form, in turn in each of --metres; `cuts on chord`: those inside the song within 0.1 s of a
+  change of chord; `metre`: the share of the song that is said to be in its metre;
+- instruments: F measures of what plays, by family, of single parts and of mixes of two to four (listen.instrument_scores), clean and worn; the etudes' five;
 - odd: the share of time called "N" in sounds without a chord; music played off pitch;
 - permutation: what the judge hears against the truth, against other clips' labels, and those in all twelve transpositions, which is chance.
 
@@ -25,10 +29,12 @@ import sys
 import tempfile
 import time
 import warnings
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 import listening_data as data
@@ -38,21 +44,31 @@ import soundfile
 import soxr
 
 from ostinato.dataset.cuts import confidence, cut
+from ostinato.ears.features import FRAME_RATE
+from ostinato.ears.labels import QUALITIES, frame_labels
 from ostinato.etudes import arrangement, composition, rendering
 from ostinato.etudes import songs as etudes
 from ostinato.files import UserError
 from ostinato.harmony.chords import Chord
+from ostinato.harmony.instruments import obeyed_by
+from ostinato.harmony.metres import COMMON_TIME, Metre
 from ostinato.judge.intervals import cluster_mean
+from ostinato.judge.templates import by_templates
+from ostinato.listen import instrument_scores
+from ostinato.listen.bars import changes, regular
+from ostinato.listen.evidence import analyse, chord_evidence, resampled
 from ostinato.listen.hear import Heard, hear, hear_file
-from ostinato.params import Params, load
+from ostinato.listen.instruments import names_of, playing
+from ostinato.params import Listen, Params, load
 
-PARTS = ("rendered", "real", "codec", "speed", "segments", "odd", "permutation")
+PARTS = ("rendered", "real", "popular", "opinions", "codec", "speed", "segments", "instruments", "odd", "permutation")
 EARS = ("labeller", "judge")
 METRICS = ("root", "majmin", "sevenths", "tetrads", "majmin_inv", "mirex")
 TARGETS = {
     "rendered": {"root": 93, "majmin": 92, "sevenths": 85},
     "chords": {"majmin": 97, "sevenths": 96},
     "notes": {"majmin": 93, "sevenths": 85},
+    "popular": {"majmin": 90, "sevenths": 82},
     "segments": {"key": 95, "tempo": 95, "borders F": 80, "cuts on chord": 95, "in bounds": 100},
 }
 #: Run by the interpreter that has chord-extractor: one line of JSON, (chord, start in s) of each change, for each file.
@@ -145,6 +161,49 @@ def chordino(python: str, clips: list[data.Clip]) -> list[data.Timeline]:
     return heard
 
 
+def confused(title: str, found: list[Span], named: int = 4) -> None:
+    """Print, for each quality, what it was heard as for how much of its time: the chords that most of it went to, by the interval of their root from the true one."""
+    seconds: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, label, length in found:
+        asked = Chord.parse(name)
+        seconds[asked.quality if asked.is_chord else "N"][_seen_from(asked, Chord.parse(label))] += length
+    print(f"\n{title + ', heard as, %':44}{'s':>7}")
+    for quality, heard in sorted(seconds.items(), key=lambda row: row[1][row[0]] / row[1].total()):
+        wrong = [(name, length) for name, length in heard.most_common() if name != quality][:named]
+        shares = [f"{name} {100 * length / heard.total():.1f}" for name, length in [(quality, heard[quality]), *wrong]]
+        print(f"{quality:10}{heard.total():8.0f} s   " + "".join(f"{share:14}" for share in shares), flush=True)
+
+
+def mass(title: str, clips: list[data.Clip], listen: Listen, ear: str, named: int = 4) -> None:
+    """Print what share of its probability a network gives, in the frames of each quality, to that quality and to the chords that get most of the rest."""
+    given: dict[str, list[np.ndarray]] = defaultdict(list)
+    for clip in clips:
+        analysis = analyse([resampled(clip.samples, clip.rate)], ear)
+        probabilities = np.exp(chord_evidence(analysis, ear, listen.ears).chord)
+        for (root, quality, _), row in zip(frame_labels(clip.truth, len(probabilities)).tolist(), probabilities):
+            if quality >= 0:
+                given[QUALITIES[quality]].append(np.append(np.roll(row[:-1].reshape(-1, 12), -root, axis=1).ravel(), row[-1]))
+    names = [f"+{step} {quality}" if step else quality for quality in QUALITIES for step in range(12)] + ["N"]
+    print(f"\n{title + ', probability goes to, %':44}{'s':>7}")
+    for quality, rows in sorted(given.items(), key=lambda row: float(np.mean([values[12 * QUALITIES.index(row[0])] for values in row[1]]))):
+        mean = 100 * np.mean(rows, axis=0)
+        most = [k for k in np.argsort(-mean) if names[k] != quality][:named]
+        print(f"{quality:10}{len(rows) / FRAME_RATE:8.0f} s   " + "".join(f"{names[k] + f' {mean[k]:.1f}':14}" for k in [names.index(quality), *most]), flush=True)
+
+
+def _seen_from(asked: Chord, heard: Chord) -> str:
+    """A heard chord's quality, with its root where that is not the true one: `+3 min7`."""
+    if not heard.is_chord or not asked.is_chord:
+        return heard.quality if heard.is_chord else "N"
+    interval = (heard.pitch_class - asked.pitch_class) % 12
+    return f"+{interval} {heard.quality}" if interval else heard.quality
+
+
+def templates(clips: list[data.Clip]) -> list[data.Timeline]:
+    """What `ostinato.judge.templates` hears."""
+    return [by_templates(clip.samples, clip.rate) for clip in clips]
+
+
 class Bench:
     """The parts, each a method that prints its tables and returns them. Raises UserError where something it needs is missing."""
 
@@ -186,7 +245,30 @@ class Bench:
         title = f"{name}, {len(clips)} clips, {sum(clip.seconds for clip in clips) / 60:.0f} min"
         for ear in EARS if self.args.details else ():
             details(f"{name}, {ear}", clips, heard[ear])
+            confused(f"{name}, {ear}", all_spans(clips, heard[ear]))
+            mass(f"{name}, {ear}", clips, self.listen, ear)
         return table(title, {listener: scores(all_spans(clips, chords)) for listener, chords in heard.items()} | {"target, at least": TARGETS[kind]})
+
+    def popular(self) -> dict:
+        """Songs with the set's own labels."""
+        if not self.args.pop909:
+            raise UserError("--pop909 is not given")
+        songs = {"as they are": False, "melody loud, drums": True}
+        return {name: self.compared(f"POP909, {name}", "popular", data.popular(self.args.pop909, self.font(), self.args.songs, loud)) for name, loud in songs.items()}
+
+    def opinions(self) -> dict:
+        """Agreement of every two listeners; the first is taken for the truth, which changes little."""
+        if not self.args.untold:
+            raise UserError("--untold is not given")
+        rows: dict[str, Row] = {}
+        for folder in self.args.untold:
+            clips = data.recordings(folder)
+            heard = {name: listener(clips) for name, listener in {**self.listeners, "templates": templates}.items()}
+            for first, second in combinations(heard, 2):
+                asked = [replace(clip, truth=chords) for clip, chords in zip(clips, heard[first])]
+                found = scores(all_spans(asked, heard[second]))
+                rows[f"{folder.name}: {first}, {second}"] = {metric: found[metric] for metric in ("root", "majmin", "mm judged")}
+        return table("opinions: the same is heard, %", rows)
 
     def codec(self) -> dict:
         """What is lost, of half of all music there is."""
@@ -232,12 +314,13 @@ class Bench:
         return table("speed", rows | {"target, samples": {"x, CPU": 200}, "target, mp3": {"x, CPU": 100}}, 2)
 
     def segments(self) -> dict:
-        """Songs of known form, by instrument."""
+        """Songs of known form, by instrument, and by metre where there are several."""
         rows: dict[str, list[Row]] = defaultdict(list)
-        for samples, truth in songs(self.font(), self.args.clips):
+        metres = [Metre.parse(name) for name in self.args.metres]
+        for samples, truth in songs(self.font(), self.args.clips, metres=metres):
             row = self.form_scores(hear(samples, rendering.SAMPLE_RATE, self.listen), truth)
-            rows[truth["instrument"]].append(row)
-            rows["all"].append(row)
+            for group in (truth["instrument"], *([truth.get("metre", "4/4")] if len(metres) > 1 else []), "all"):
+                rows[group].append(row)
         rows["all"] = rows.pop("all")  # last
         means = {name: {key: float(np.nanmean([row[key] for row in group])) for key in group[0]} for name, group in rows.items()}
         return table(f"segments of {self.args.clips} songs", means | {"target, at least": TARGETS["segments"]})
@@ -253,21 +336,47 @@ class Bench:
         return {
             "key": 100 * mir_eval.key.weighted_score(truth["key"].replace(":", " "), str(heard.key).replace(":", " ")),
             "tempo": 100.0 * (abs(heard.tempo / truth["tempo"] - 1) <= 0.04),
+            "metre": 100 * in_metre(heard, Metre.parse(truth.get("metre", "4/4"))),
             "bars F": 100 * mir_eval.beat.f_measure(np.array(truth["downbeats"]), heard.downbeats, 0.07),
             "borders F": 100 * mir_eval.segment.detection(*borders, window=0.5, trim=True)[2],
             "cuts on chord": share([np.abs(time - changes).min() <= 0.1 for time in inside]),
             "in bounds": share([bounds.min_seconds - 1e-6 <= end - start <= bounds.max_seconds + 1e-6 for start, end in segments]),
             "covered": 100 * sum(end - start for start, end in segments) / heard.duration,
-            "instrument": 100.0 * (heard.instrument[0] == truth["instrument"]),
+            "instrument": 100.0 * any(name in obeyed_by(truth["instrument"]) for name, _ in names_of(heard.instruments, 0.0, heard.duration)),
             "majmin": chords["majmin"],
             "sevenths": chords["sevenths"],
         }
 
     def cuts(self, heard: Heard) -> list[tuple[float, float]]:
         """The segments that the pipeline would write."""
-        ends = [cadence.time for cadence in heard.cadences]
-        pieces = cut(heard.downbeats, heard.chords, heard.sections, ends, heard.duration, self.params.segments)
+        ends, bars = [cadence.time for cadence in heard.cadences], regular(heard.downbeats)
+        pieces = cut(bars, heard.chords, heard.sections, ends, heard.duration, self.params.segments, changes(heard.metres, bars))
         return [piece for piece in pieces if confidence(*piece, heard.chords, heard.confidences) >= self.params.segments.min_confidence]
+
+    def instruments(self) -> dict:
+        """What plays: F measures of clips of every family, six times `--clips`, and of songs of the etudes' five."""
+        player, found = rendering.Player(self.font()), {}
+        for name in ("clean", "worn"):
+            rows = [instrument_scores.hear_clip(k, 2025, player, self.listen, name == "worn") for k in range(6 * self.args.clips)]
+            by_part = instrument_scores.scores(rows)
+            lines = dict.fromkeys(line for part in by_part.values() for line in part)
+            by_family = {line: {part: values[line] for part, values in by_part.items() if line in values} for line in lines}
+            found[name] = table(f"instruments, {name}, {len(rows)} clips", by_family | {"target, macro, at least": {"single": 80, "mix": 80}})
+        songs_heard = [(truth["instrument"], self.names(samples)) for samples, truth in songs(self.font(), self.args.clips, seed=76)]
+        five = {name: self.told(name, songs_heard) for name in composition.INSTRUMENTS}
+        return found | {"etudes": table("instruments, etudes", five | {"mean": column_means(list(five.values())), "target, at least": {"F1": 90}})}
+
+    def names(self, samples: np.ndarray) -> list[str]:
+        """The names that a prompt of the whole song would get."""
+        analysis = analyse([resampled(samples, rendering.SAMPLE_RATE)], "labeller")
+        return [name for name, _ in names_of(playing(analysis, self.listen.ears), 0.0, analysis.duration)]
+
+    def told(self, name: str, heard: list[tuple[str, list[str]]]) -> Row:
+        """Of songs (instrument, names heard): whether those of a name have it, and only it, percent; F measure of having it."""
+        has = [(real == name, any(one in obeyed_by(name) for one in names)) for real, names in heard]
+        alone = [bool(names) and all(one in obeyed_by(name) for one in names) for real, names in heard if real == name]
+        right, said, there = (sum(flags) for flags in ([a and b for a, b in has], [b for _, b in has], [a for a, _ in has]))
+        return {"has it": 100 * right / max(there, 1), "only it": share(alone), "F1": 200 * right / max(said + there, 1)}
 
     def odd(self) -> dict:
         """Sounds without a chord, and some of the rendered music played faster or slower."""
@@ -300,6 +409,11 @@ class Bench:
         return table("permutation", dict(sorted(rows.items(), key=lambda row: "root" not in row[0])))
 
 
+def column_means(rows: list[Row]) -> Row:
+    """The mean of each column."""
+    return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+
+
 def share(flags: list[bool], weights: list[float] | None = None) -> float:
     """Percent of those that are true; NaN of none."""
     return 100 * float(np.average(flags, weights=weights)) if flags else math.nan
@@ -323,11 +437,16 @@ def timed(case: Callable, seconds: float) -> Row:
     return {"x, wall": seconds / min(walls), "x, CPU": seconds / min(spent)}
 
 
-def songs(font: Path, count: int, seed: int = 75):
-    """(samples, truth) of songs as `ostinato etudes` composes them, with other seeds and a SoundFont."""
+def in_metre(heard: Heard, metre: Metre) -> float:
+    """The share of a song that is heard in a metre."""
+    return sum(end - start for start, end, found, _ in heard.metres if found == metre) / heard.duration
+
+
+def songs(font: Path, count: int, seed: int = 75, metres: Sequence[Metre] = (COMMON_TIME,)):
+    """(samples, truth) of songs as `ostinato etudes` composes them, with other seeds and a SoundFont; metres take turns when all instruments have had theirs."""
     for number in range(count):
         rng, instrument = np.random.default_rng([seed, number]), composition.INSTRUMENTS[number % len(composition.INSTRUMENTS)]
-        song = composition.compose(rng, instrument, 60, 120)
+        song = composition.compose(rng, instrument, 60, 120, metres[number // len(composition.INSTRUMENTS) % len(metres)])
         notes, program = arrangement.arrange(song, rng), int(rng.choice(rendering.PROGRAMS[instrument]))
         seconds = sum(len(part.bars) for part in song.sections) * song.bar_seconds + rendering.RING_SECONDS
         yield rendering.render(notes, program, font, seconds), etudes.truth(song)
@@ -342,10 +461,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--vocabulary", choices=("majmin", "sevenths", "full"), help="in place of listen.vocabulary")
     parser.add_argument("--soundfont", default="FluidR3_GM.sf2", help="one that no ear was trained on: a file, or a name where Linux keeps them")
     parser.add_argument("--recordings", type=Path, nargs="+", default=[], help="folders with labels.tsv, of recorded chords or notes")
+    parser.add_argument("--pop909", type=Path, help="folder of POP909's songs")
+    parser.add_argument("--songs", type=int, default=12, help="songs of POP909")
+    parser.add_argument("--untold", type=Path, nargs="+", default=[], help="folders of recordings without truth")
     parser.add_argument("--codec", type=Path, help="folder of the demo's codec")
     parser.add_argument("--chordino", help="a Python interpreter that has chord-extractor")
     parser.add_argument("--clips", type=int, default=40, help="clips of each set of music, and songs")
-    parser.add_argument("--details", action="store_true", help="also scores by family, pattern, quality, inversion")
+    parser.add_argument("--metres", nargs="+", choices=list(map(str, composition.GROUPINGS)), default=["4/4"], metavar="METRE", help="of the songs of `segments`, such as 3/4 6/8")
+    parser.add_argument("--details", action="store_true", help="also scores by family, pattern, quality, inversion, and what is taken for what")
     return parser.parse_args()
 
 

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,7 @@ import soxr
 from ostinato.etudes import effects
 from ostinato.etudes.rendering import SAMPLE_RATE, Part, Player
 from ostinato.files import UserError
-from ostinato.harmony.chords import Chord
+from ostinato.harmony.chords import Chord, read
 
 Timeline = list[tuple[float, float, Chord]]
 Notes = list[tuple[float, float, int, int]]
@@ -74,6 +75,10 @@ SUSTAINED = ("organ", "accordion", "bowed", "voice", "brass", "wind", "synth")
 INVERTED, BASSES = 0.25, {"maj": (4, 7), "min": (3, 7), "7": (4, 7, 10), "maj7": (4, 7), "min7": (7, 10), "hdim7": (10,), "dim": (3,)}
 JITTER_SECONDS, RELEASE_SECONDS, FADE_SECONDS = 0.006, 0.15, 0.02
 MP3_KBITS = 64
+#: General MIDI programs (0-127) that sing POP909's melodies: choir, voice, flute, saxophone, violin, a saw-tooth.
+LOUD_LEADS = (53, 52, 73, 65, 40, 81)
+#: As much of a recording without truth is listened to, s.
+MOST_SECONDS = 240
 
 
 @dataclass(frozen=True)
@@ -262,6 +267,59 @@ def sampled(folder: Path, rows: list[dict[str, str]], count: int, seed: int = 73
         truth = progression(rng, seconds, beat)
         samples = sampler.play(chords_as_notes(truth, pattern, beat, rng), seconds)
         clips.append(Clip(f"{number:02d} {pattern}", {"pattern": pattern}, samples, sampler.rate, truth))
+    return clips
+
+
+@cache
+def popular(folder: Path, font: Path, count: int, loud: bool) -> list[Clip]:
+    """Songs from all of POP909 (Wang et al., 2020), rendered: as they are, or with a lead that sings the melody loud, and drums. Truth is the set's own, found by a program.
+
+    Raises UserError when the folder has no such songs.
+    """
+    import pretty_midi
+
+    songs = sorted(path for path in folder.glob("[0-9][0-9][0-9]") if (path / f"{path.name}.mid").is_file())
+    if not songs:
+        raise UserError(f"{folder}: expected folders 001, 002, ... of POP909")
+    songs = songs[:: max(1, len(songs) // count)][:count]
+    player, clips = Player(font), []
+    for number, song in enumerate(songs):
+        midi = pretty_midi.PrettyMIDI(str(song / f"{song.name}.mid"))
+        truth = _labels(song / "chord_midi.txt")
+        parts = [Part(0, [(n.start, n.end - n.start, n.pitch, n.velocity) for n in track.notes]) for track in midi.instruments]
+        if loud:
+            melody = next(k for k, track in enumerate(midi.instruments) if track.name == "MELODY")
+            sung = [(start, length, pitch, min(127, velocity + 30)) for start, length, pitch, velocity in parts[melody].notes]
+            parts[melody] = Part(LOUD_LEADS[number % len(LOUD_LEADS)], sung)
+            parts = [Part(part.program, part.notes, 1.0 if k == melody else 0.7) for k, part in enumerate(parts)]
+            parts.append(Part(int(number % 3) * 8, _rock(np.loadtxt(song / "beat_midi.txt")[:, 0]), 1.0, drums=True))
+        clips.append(Clip(song.name, {"song": song.name}, player.play(parts, truth[-1][1]), SAMPLE_RATE, truth))
+    return clips
+
+
+def _labels(path: Path) -> Timeline:
+    """Start, end (s) and chord (Harte) on each line."""
+    rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [(float(start), float(end), read(name).chord) for start, end, name in rows]
+
+
+def _rock(beats: np.ndarray) -> Notes:
+    """Kick and snare in turn, hats on eighths."""
+    lengths = np.diff(beats, append=beats[-1] + 0.5)
+    hats = [(float(at + half * length), 0.1, 42, 80) for at, length in zip(beats, lengths) for half in (0, 0.5)]
+    return hats + [(float(at), 0.1, (36, 38)[k % 2], 110) for k, at in enumerate(beats)]
+
+
+def recordings(folder: Path) -> list[Clip]:
+    """All recordings of a folder, at most MOST_SECONDS of each, without truth. Raises UserError where there are none."""
+    clips = []
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".wav", ".flac", ".ogg", ".mp3")):
+        with suppress(soundfile.LibsndfileError):
+            sound, rate = soundfile.read(path, frames=-1, dtype="float32", always_2d=True)
+            sound = sound[: MOST_SECONDS * rate].mean(axis=1)
+            clips.append(Clip(path.stem, {}, sound, rate, [(0.0, len(sound) / rate, Chord("N", ""))]))
+    if not clips:
+        raise UserError(f"{folder}: no recordings")
     return clips
 
 

@@ -12,9 +12,13 @@ from ostinato.cli import main
 from ostinato.codec.codec import save_spectral
 from ostinato.codec.spectral import build
 from ostinato.commands.generate import SUFFIXES
+from ostinato.etudes.mixes import PROGRAMS
+from ostinato.etudes.rendering import SAMPLE_RATE, soundfont
 from ostinato.files import read_json, sha256, write_json
 from ostinato.generate.clips import write_clip
 from ostinato.generate.generator import Generator
+from ostinato.generate.reference import perform, perform_plainly, players
+from ostinato.harmony.prompts.prompt import parse
 from ostinato.lm.model import build_lm, save_lm
 from ostinato.machine import machine
 from pretrained import pretrained
@@ -185,3 +189,14 @@ def test_what_the_model_said_lies_beside_the_demos(ours, tmp_path, monkeypatch, 
     with pytest.raises(SystemExit):
         main(["verify", "demos"])
     assert "demos/codes.npz: changed" in capsys.readouterr().out
+
+
+def test_the_reference_plays_every_instrument_that_a_prompt_names():
+    prompt = parse("guitar, bass and drums C, G")
+    assert [(player.family, player.programs) for player in players(prompt)] == [("acoustic guitar", (24, 25)), ("bass", PROGRAMS["bass"]), ("drums", PROGRAMS["drums"])]
+    assert [player.family for player in players(parse("something unheard of C"))] == ["piano"]
+    alone, together = (perform(parse(f"{words} C, G"), 4.0, soundfont(None), np.random.default_rng(3)) for words in ("piano", "piano and drums"))
+    highs = [float(np.abs(np.diff(sound, 2)).mean()) for sound in (alone, together)]
+    assert len(alone) == len(together) == 4 * SAMPLE_RATE and highs[1] > 2 * highs[0]
+    plain = perform_plainly(prompt, 4.0, np.random.default_rng(3))
+    assert len(plain) == 4 * SAMPLE_RATE and 0.6 < np.abs(plain).max() <= 0.71

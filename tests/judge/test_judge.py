@@ -22,7 +22,7 @@ from ostinato.judge.embedding import Embedding
 from ostinato.judge.hearing import Clip
 from ostinato.judge.intervals import cluster_mean, not_negative, paired, proportion
 from ostinato.judge.nulls import chance, derangements, other_orders, partners
-from ostinato.judge.scoring import score
+from ostinato.judge.scoring import score, share_obeyed
 from ostinato.judge.summary import differences
 from ostinato.judge.table import table
 from ostinato.judge.templates import by_templates
@@ -408,3 +408,11 @@ def test_clips_that_somebody_else_made(tmp_path, ears, capsys, caplog):
     assert capsys.readouterr().out.count("[?]") > 3  # one prompt says nothing of others
     assert main(["judge-clips", str(tmp_path), str(tmp_path / "none.tsv"), *options]) == 2
     assert "none.tsv: no such file; expected a table with the columns clip, prompt" in capsys.readouterr().err
+
+
+def test_several_instruments_are_compared_with_as_many_that_are_heard():
+    heard = {"electric guitar": 0.8, "drums": 0.7, "piano": 0.3, "acoustic guitar": 0.1, "strings": 0.05}
+    known = ["drums", "electric guitar", "guitar", "piano", "strings"]
+    assert share_obeyed(["guitar"], heard, known) == 100 and share_obeyed(["guitar", "drums"], heard, known) == 100
+    assert share_obeyed(["piano", "drums"], heard, known) == 50 and share_obeyed(["piano"], heard, known) == 0
+    assert share_obeyed(["piano", "drums", "strings"], heard, known) == pytest.approx(100 * 2 / 3)

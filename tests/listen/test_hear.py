@@ -54,7 +54,7 @@ def test_one_recording_is_printed_whole(song, tmp_path, monkeypatch, capsys):
     assert main(["hear", str(song)]) == 0
     title, facts, *rest = capsys.readouterr().out.splitlines()
     assert title == str(song)
-    assert re.match(r"0:30  C major  9[56]\.\d bpm  \w+ \(\d+%\)  tuned [+-]?\w+", facts)
+    assert re.match(r"0:30  C major  9[56]\.\d bpm  4/4 \(\d+%\)  \w+ \(\d+%\)  tuned [+-]?\w+", facts)
     table = [line[3:].split() for line in rest if re.match(r".{3} +\d:\d\d\.\d", line)]
     assert [row[2] for row in table] == CHORDS and [row[3] for row in table] == ["I", "vi", "IV", "V"] * LOOPS
     assert [row[1] for row in table] == [f"{bar}.1" for bar in range(1, 13)] and [row[0] for row in table][::4] == ["0:00.0", "0:10.0", "0:20.0"]
@@ -83,7 +83,7 @@ def test_a_folder_goes_on_and_lists_what_failed(folder, jobs, capsys):
     assert main(["hear", "in", "--lab", "out", "--jobs", str(jobs)]) == 0
     out, err = capsys.readouterr()
     first, second, last = out.splitlines()
-    assert re.match(r"in/deep/song.flac +0:30  C major +9[56]\.\d bpm  \w+ +12 chords +\d+% sure$", first)
+    assert re.match(r"in/deep/song.flac +0:30  C major +9[56]\.\d bpm  4/4 \(\d+%\) +\w+ +12 chords +\d+% sure$", first)
     assert second.startswith("in/silent.wav ") and last == "2 of 4 recordings listened to"
     assert sorted(line.split(":")[1].strip() for line in err.splitlines()) == ["in/short.flac", "in/text.mp3"] and err.count("set aside: ") == 2
     assert sorted(path.relative_to(folder).as_posix() for path in folder.glob("out/**/*.*")) == ["out/deep/song.lab", "out/silent.lab"]

@@ -75,7 +75,7 @@ use rule judge as evidence_judge with:
         contents=gathered,
         after=AFTER,
         manifests=ancient(expand("results/dataset/manifests/{split}/data.jsonl.gz", split=["train", "test"])),
-        ears=weights("judge", "labeller", "instruments"),
+        ears=weights("judge", "labeller", "instruments", "beats"),
         code=sources("judge"),
     output:
         scores="results/evidence/scores.json",

@@ -1,7 +1,7 @@
 rule listen:
     input:
         songs="results/corpus/shards/{shard}.jsonl",
-        ears=weights("labeller", "instruments"),
+        ears=weights("labeller", "instruments", "beats"),
         code=sources("listen"),
     output:
         directory("results/listen/{shard}"),

@@ -4,7 +4,7 @@ rule judge:
         contents=gathered,
         after=AFTER,
         manifests=ancient(expand("results/dataset/manifests/{split}/data.jsonl.gz", split=["train", "test"])),
-        ears=weights("judge", "labeller", "instruments"),
+        ears=weights("judge", "labeller", "instruments", "beats"),
         code=sources("judge"),
     output:
         scores="results/scores.json",

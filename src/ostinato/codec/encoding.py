@@ -41,7 +41,7 @@ def index_row(info: dict[str, Any], start: int, codes: np.ndarray, frame_rate: f
         "codes": hashlib.sha256(np.ascontiguousarray(codes).tobytes()).hexdigest()[:16],
         "split": info["split"],
         "song": info["song"],
-        "instrument": info["instrument"],
+        "instrument": info["instrument"] or "",
         "bars": bars,
         "prompt": info["description"],
     }

@@ -8,20 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.commands import options
-from ostinato.ears.labels import SPECTRA
+from ostinato.ears.labels import EARS
 from ostinato.files import atomic, read_json
 from ostinato.machine import trained_on
 from ostinato.params import part
-from ostinato.params.blocks import Launch, Loop, Plan
+from ostinato.params.blocks import Launch, Plan
+from ostinato.params.ears import EarTraining
 from ostinato.sidecars import write_sidecar
 from ostinato.train.launch import deliver, launch
 from ostinato.train.signature import signed
 from ostinato.train.work import TrainJob
 
+#: Tasks (modules of train.tasks) of the ears that learn something else than chords.
+TASKS = {"instruments": "instruments", "beats": "beats"}
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("--ear", choices=list(SPECTRA), required=True)
+    parser.add_argument("--ear", choices=EARS, required=True)
     parser.add_argument("--params", required=True, help="what section `ears` says about all ears, as JSON")
     parser.add_argument("--plan", required=True, help="the ear's plan, as JSON")
     options.of_training(parser)
@@ -43,6 +47,6 @@ def run(args: argparse.Namespace) -> None:
 
 def configuration(args: argparse.Namespace) -> dict[str, Any]:
     """Everything the job needs, as plain JSON, with its signature and folder."""
-    loop, plan = part(Loop, "ears", args.params), part(Plan, "plan", args.plan)
-    config = {"task": "ostinato.train.tasks.ears", "name": f"ear-{args.ear}", "ear": args.ear, "loop": loop.model_dump(), "plan": plan.model_dump()}
+    loop, plan = part(EarTraining, "ears", args.params), part(Plan, "plan", args.plan)
+    config = {"task": f"ostinato.train.tasks.{TASKS.get(args.ear, 'ears')}", "name": f"ear-{args.ear}", "ear": args.ear, "loop": loop.model_dump(), "plan": plan.model_dump()}
     return signed(config, [args.drills], args.runs) | {"drills": str(args.drills.resolve())}

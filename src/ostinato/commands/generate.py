@@ -21,6 +21,7 @@ DEFAULTS = {"seconds": 10.0, "seed": 1, **SAMPLING}
 
 PROMPTS = """a prompt is an instrument in free words, then chords, a bar each:
   "piano CMajor"    "ukulele Cmaj, followed by Fmaj, Gmaj, and Cmaj"    "C G Am F on a piano"    "FM synth: C G"
+  several instruments: "piano and strings Cmaj, followed by Gmaj"    "piano, bass and drums C G"
   chords as in lead sheets or in Harte's syntax: Cadd9 F#m7b5 Bø CΔ7 B♭/D A:min7 N.C., or in words: B flat major 7
   Roman numerals in a key: "organ I V vi IV in G" (without one: in C)
   apart by blanks, commas, -, >, |, arrows or words; C,G without a blank shares a bar, as does all between two bar lines: "| C | G Am |"

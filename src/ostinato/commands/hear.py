@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from ostinato.ears.weights import load_ear
-from ostinato.files import UserError
-from ostinato.listen.batch import SAVED, attempt, find_songs, hear_many, hear_one, parameters
+from ostinato.listen.batch import SAVED, attempt, find_songs, hear_many, hear_one, parameters, refuse_places
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +27,9 @@ def run(args: argparse.Namespace) -> None:
     """Listen to all that was asked for."""
     params = parameters(args.params, args.vocabulary)
     outputs = {kind: folder for kind in SAVED if (folder := getattr(args, kind)) is not None}
-    for kind, folder in outputs.items():
-        if folder.exists() and not folder.is_dir():
-            raise UserError(f"--{kind} {folder}: not a folder; name the recordings first, then --{kind}")
     songs = find_songs(args.paths)
-    for ear in ("labeller", "instruments"):
+    refuse_places(outputs, songs)
+    for ear in ("labeller", "instruments", "beats"):
         load_ear(ear, params.ears)  # what is wrong with the weights is wrong for all songs
     try:
         if len(songs) == 1 and args.paths[0].is_file():

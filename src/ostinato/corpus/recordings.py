@@ -32,6 +32,8 @@ SILENT = (
     *".cue .db .ini .json .log .m3u .m3u8 .md5 .nfo .pls .sfv .sha1 .sha256 .url .yml .gz .rar .zip .ipynb .py".split(),
     *".kar .krn .mid .midi .mscz .musicxml .mxl .sf2 .sf3 .sfz .sv .svl".split(),
 )
+#: How a song is named over which its beats and chords were laid, to be judged by ear: nobody's recording.
+CLICKED = ".click.wav"
 #: What can only belong to a recording.
 LABELS = (".lab", ".jams", ".beats")
 #: So much sound (s) makes a file of another name a recording: chance bytes look like a moment of mp3.
@@ -94,12 +96,16 @@ def nothing_in(folder: Path | str) -> UserError:
 
 
 def searched(folder: Path | str) -> Found:
-    """What lies below a folder of recordings. Raises UserError where it is missing, is no folder, or cannot be read."""
+    """What lies below a folder of recordings, songs with clicks aside. Raises UserError where it is missing, is no folder, or cannot be read."""
     if not os.path.isdir(folder):
         raise UserError(f"corpus.folder: {folder}: " + ("not a folder" if os.path.exists(folder) else "no such folder"))
     found = search(folder)
     if (str(folder), "unreadable") in [row[:2] for row in found.aside]:
         raise UserError(f"corpus.folder: {folder}: cannot be read")
+    clicked = [file for file in found.files if file.path.endswith(CLICKED)]
+    if clicked:
+        found.aside += [(file.path, "with_clicks", "made by `ostinato hear --click`: a song with clicks and chords over it") for file in clicked]
+        found.files = [file for file in found.files if not file.path.endswith(CLICKED)]
     return found
 
 

@@ -30,10 +30,17 @@ class Places:
     """What a song offers to a knife: sorted times of each sort, and what a border at a time costs."""
 
     def __init__(
-        self, downbeats: Sequence[float], chords: Sequence[Interval], sections: Sequence[tuple[float, float, str]], cadences: Sequence[float], duration: float, params: Segments
+        self,
+        downbeats: Sequence[float],
+        chords: Sequence[Interval],
+        sections: Sequence[tuple[float, float, str]],
+        cadences: Sequence[float],
+        duration: float,
+        params: Segments,
+        metre_changes: Sequence[float] = (),
     ) -> None:
         self.params, self.downbeats, self.cadences = params, sorted(downbeats), sorted(cadences)
-        self.starts = [start for start, _, _ in sections] + [end for _, end, _ in sections[-1:]]
+        self.starts = sorted({*(start for start, _, _ in sections), *(end for _, end, _ in sections[-1:]), *metre_changes})
         self.changes = [start for start, _, _ in chords[1:]]
         sounding = [(start, min(end, duration)) for start, end, chord in chords if chord.is_chord]
         self.edges = [sounding[0][0], sounding[-1][1]] if sounding else []
@@ -80,14 +87,20 @@ def _near(times: Sequence[float], time: float) -> bool:
 
 
 def cut(
-    downbeats: Sequence[float], chords: Sequence[Interval], sections: Sequence[tuple[float, float, str]], cadences: Sequence[float], duration: float, params: Segments
+    downbeats: Sequence[float],
+    chords: Sequence[Interval],
+    sections: Sequence[tuple[float, float, str]],
+    cadences: Sequence[float],
+    duration: float,
+    params: Segments,
+    metre_changes: Sequence[float] = (),
 ) -> list[tuple[float, float]]:
     """The cheapest segments of one song, as (start, end). Empty when no stretch between the bounds is worth its borders.
 
     Args:
-        cadences: times at which a phrase ends in a cadence.
+        cadences: times at which a phrase ends in a cadence; metre_changes: times from which another metre holds, where phrases begin anew as in a section.
     """
-    places = Places(downbeats, chords, sections, cadences, duration, params)
+    places = Places(downbeats, chords, sections, cadences, duration, params, metre_changes)
     times = places.candidates()
     if len(times) < 2:
         return []
@@ -141,7 +154,8 @@ def confidence(start: float, end: float, chords: Sequence[Interval], confidences
 def bars_between(start: float, end: float, downbeats: Sequence[float], chords: Sequence[Interval]) -> list[tuple[float, float, list[Chord]]]:
     """The bars of a segment: (start, end, one chord or two that share it), times relative to the segment's start.
 
-    The chord of a half bar is the one that sounds longest in it; two equal halves are one chord.
+    The chord of a half bar is the one that sounds longest in it; two equal halves are one chord. The middle of a bar of three, five or seven beats lies within one, so
+    that a chord is told whether it begins on the beat before or after: a prompt says which two chords share a bar, and never on which beat the second comes.
     """
     inner = [beat for beat in downbeats if start + TOLERANCE < beat < end - TOLERANCE]
     edges = [start, *inner, end]

@@ -6,7 +6,9 @@ magnitudes [F, bins], float32:
 
 - `constant_q`: 24 bins per octave from MIDI 24 (see ears.constant_q; a little bandwidth is added, so that the bass is not smeared);
 - `log_spectrum`: one Fourier transform of half a second, summed in triangles 24 to the octave from MIDI 36 (as in Böck & Schedl, 2012);
-- `mel`: 40 mel bands, fifty frames a second, for onsets and timbre.
+- `mel`: 40 mel bands, fifty frames a second, for onsets;
+- `beat_bands`: 80 mel bands, fifty frames a second, for beats;
+- `fine`: 128 mel bands, twenty frames a second, whose squares are power: of parts that sound together the squares add up. For timbre.
 
 The first two are tuned to the recording: `tuning` is its deviation from A = 440 Hz in semitones.
 """
@@ -28,7 +30,9 @@ HOP = 1600
 FRAME_RATE = RATE / HOP
 MEL_HOP = 320
 MEL_RATE = RATE / MEL_HOP
-MELS = 40
+MELS, BEAT_BANDS = 40, 80
+FINE_HOP, FINE_WINDOW, FINE_BANDS = 800, 2048, 128
+FINE_RATE = RATE // FINE_HOP
 BINS_PER_SEMITONE = PER_OCTAVE // 12
 CONSTANT_Q_LOWEST, CONSTANT_Q_BINS = 24, 180
 LOG_LOWEST, LOG_BINS, LOG_WINDOW = 36, 160, 8192
@@ -82,6 +86,25 @@ def mel(block: Block, tuning: float = 0.0) -> np.ndarray:
     return _within(spectrum.T, block, MEL_HOP)
 
 
+def beat_bands(block: Block) -> np.ndarray:
+    """Mel magnitudes of a block, finer: [frames, BEAT_BANDS] at MEL_RATE; a sine has about its amplitude."""
+    spectrum = np.abs(librosa.stft(block.samples, n_fft=1024, hop_length=MEL_HOP)) * np.float32(4 / 1024)
+    return _within(spectrum.T @ _beat_filters(), block, MEL_HOP)
+
+
+@cache
+def _beat_filters() -> np.ndarray:
+    """Triangles on the mel scale with a peak of 1: [513, BEAT_BANDS]."""
+    return librosa.filters.mel(sr=RATE, n_fft=1024, n_mels=BEAT_BANDS, fmin=30, norm=None).T.astype(np.float32)
+
+
+def fine(block: Block, tuning: float = 0.0) -> np.ndarray:
+    """Square roots of the power in fine mel bands: [frames, FINE_BANDS] at FINE_RATE; no tuning moves them."""
+    spectrum = librosa.stft(block.samples, n_fft=FINE_WINDOW, hop_length=FINE_HOP)
+    power = spectrum.real**2 + spectrum.imag**2
+    return _within(np.sqrt(power.T @ _fine_bands()), block, FINE_HOP)
+
+
 def level(block: Block) -> np.ndarray:
     """RMS of each frame's hop on either side: [frames], full scale 1."""
     power = librosa.feature.rms(y=block.samples, frame_length=2 * HOP, hop_length=HOP)[0]
@@ -103,6 +126,13 @@ def _within(spectrum: np.ndarray, block: Block, hop: int) -> np.ndarray:
     """The block's own frames, without those of its margins."""
     first = MARGIN_SECONDS * RATE // hop
     return np.ascontiguousarray(spectrum[first : first + -(-block.length // hop)], dtype=np.float32)
+
+
+@cache
+def _fine_bands() -> np.ndarray:
+    """Mel filters [FINE_WINDOW / 2 + 1, FINE_BANDS], each with a peak of 1, so that bands of one width below 1 kHz are alike."""
+    filters = librosa.filters.mel(sr=RATE, n_fft=FINE_WINDOW, n_mels=FINE_BANDS, fmin=30.0, norm=None)
+    return np.ascontiguousarray(filters.T, dtype=np.float32)
 
 
 @cache

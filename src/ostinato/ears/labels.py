@@ -1,4 +1,4 @@
-"""The ears' alphabet: which qualities and instruments they know, and how truth becomes frames. Imports no torch."""
+"""The ears' alphabet: which qualities they know (instruments: harmony.instruments), and how truth becomes frames. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ QUALITIES = ("maj", "min", "7", "maj7", "min7", "sus4", "sus2", "dim", "aug", "h
 #: Other qualities count as the one they contain.
 REDUCED = {"9": "7", "maj9": "maj7", "min9": "min7"}
 #: Each network and the spectrum (a function of `frames`) it looks at.
-SPECTRA = {"labeller": "constant_q", "judge": "log_spectrum", "instruments": "mel"}
-INSTRUMENTS = ("piano", "guitar", "ukulele", "strings", "organ", "voice", "drums", "mixed")
+SPECTRA = {"labeller": "constant_q", "judge": "log_spectrum", "instruments": "fine"}
+#: All networks, in the order they are told of.
+EARS = ("labeller", "judge", "instruments", "beats")
+#: Beats of a bar that the ear for beats tells apart.
+BAR_LENGTHS = (2, 3, 4, 5, 6, 7)
 NO_PITCH = 12
 #: A recording quieter than this RMS is not made louder.
 QUIETEST = 1e-3
@@ -33,3 +36,8 @@ def frame_labels(chords: list[tuple[float, float, Chord]], count: int) -> np.nda
 def loudness(level: np.ndarray) -> float:
     """RMS of the loud frames of a recording (95th percentile), at least QUIETEST: what spectra are divided by."""
     return max(float(np.percentile(level, 95)) if len(level) else 0.0, QUIETEST)
+
+
+def fine_loudness(spectrum: np.ndarray) -> float:
+    """Level of the loud frames (95th percentile) of a fine spectrum [F, FINE_BANDS]: what it is divided by; hardly anything counts as silence."""
+    return max(float(np.percentile(np.sqrt((spectrum.astype(np.float32) ** 2).sum(axis=1)), 95)) if len(spectrum) else 0.0, 0.05)

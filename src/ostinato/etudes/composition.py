@@ -1,22 +1,35 @@
 """Songs written from music theory: form, key, tempo, progressions with cadences.
 
-A song is a list of sections of four-bar phrases in 4/4. Within a phrase chords follow a table of common-practice successions
+A song is a list of sections of four-bar phrases in one metre. Within a phrase chords follow a table of common-practice successions
 (Piston, *Harmony*, "Table of usual root progressions"); every phrase ends in a cadence: half (on V), deceptive (V-vi), plagal (IV-I) or
 authentic (V-I), the last phrase always authentic. Every second intro is a vamp on the tonic instead. Sections of the same name share their chords,
-as verses do.
+as verses do. A metre's beats come in groups, whose first beats are strong: 5/4 is 3 + 2 or 2 + 3. Songs in 4/4 draw nothing for their metre, so that they are
+what they were before there were others.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
 from ostinato.harmony.chords import COMMON, Chord
 from ostinato.harmony.keys import Key
+from ostinato.harmony.metres import COMMON_TIME, Metre
 
-BEATS_PER_BAR = 4
+#: Ways to group the beats of a bar.
+GROUPINGS: dict[Metre, tuple[tuple[int, ...], ...]] = {
+    Metre(2): ((2,),),
+    Metre(3): ((3,),),
+    COMMON_TIME: ((2, 2),),
+    Metre(5): ((3, 2), (2, 3)),
+    Metre(7): ((2, 2, 3), (3, 2, 2)),
+    Metre(2, 3): ((1, 1),),
+}
+#: Tempi of 4/4 times this are those of a metre, beats per minute: a beat of three parts takes longer, and bars of many beats go by faster.
+PACE = {Metre(2, 3): 2 / 3, Metre(5): 1.5, Metre(7): 1.5}
 PHRASE_BARS = 4
 INSTRUMENTS = ("piano", "guitar", "ukulele", "organ", "strings")
 PATTERNS = {
@@ -54,7 +67,7 @@ CADENCES = {
 
 @dataclass(frozen=True)
 class Section:
-    """A named part of a song: its bars, each with chords that share the bar evenly, and the playing pattern."""
+    """A named part of a song: its bars, each with chords that share it, and the playing pattern."""
 
     name: str
     bars: tuple[tuple[Chord, ...], ...]
@@ -63,31 +76,42 @@ class Section:
 
 @dataclass(frozen=True)
 class Song:
-    """A composed song: tempo in quarter notes per minute, 4/4, one instrument."""
+    """A composed song: tempo in beats per minute, one metre with its beats in `groups`, one instrument."""
 
     key: Key
     tempo: float
     instrument: str
     sections: tuple[Section, ...]
+    metre: Metre = COMMON_TIME
+    groups: tuple[int, ...] = (2, 2)
 
     @property
     def bar_seconds(self) -> float:
         """Length of a bar in seconds."""
-        return BEATS_PER_BAR * 60 / self.tempo
+        return self.metre.beats * 60 / self.tempo
+
+    def places(self, count: int) -> list[float]:
+        """Where in the bar, in beats, each of `count` chords begins, and the bar's end: two share an odd bar at the group nearest its middle, more share it evenly."""
+        beats = self.metre.beats
+        if count != 2 or beats % 2 == 0:
+            return [*(k * (beats / count) for k in range(count)), float(beats)]
+        inner = list(accumulate(self.groups[:-1])) or [beats // 2 + 1]
+        return [0.0, float(min(inner, key=lambda place: abs(place - beats / 2))), float(beats)]
 
 
-def compose(rng: np.random.Generator, instrument: str, min_seconds: float, max_seconds: float) -> Song:
-    """Write a song for `instrument` whose length falls between the bounds (seconds) as nearly as whole phrases allow."""
+def compose(rng: np.random.Generator, instrument: str, min_seconds: float, max_seconds: float, metre: Metre = COMMON_TIME) -> Song:
+    """Write a song for `instrument` whose length falls between the bounds (seconds) as nearly as whole phrases allow; `metre` is one of GROUPINGS."""
     key = Key(int(rng.integers(12)), "major" if rng.random() < 0.6 else "minor")
-    tempo = float(rng.integers(76, 121))
-    phrase_seconds = PHRASE_BARS * BEATS_PER_BAR * 60 / tempo
+    tempo = float(rng.integers(76, 121)) * PACE.get(metre, 1.0)
+    phrase_seconds = PHRASE_BARS * metre.beats * 60 / tempo
     names = _form(rng, min_seconds / phrase_seconds, max_seconds / phrase_seconds)
     material = {name: [_phrase(rng, key, last) for last in _cadence_plan(name, count, rng)] for name, count in dict.fromkeys(names)}
     if rng.random() < 0.5:  # a vamp: the tonic, held
         material["intro"] = [[(_chord(rng, key, 0, plain=True),)] * PHRASE_BARS]
     patterns = {name: str(rng.choice(PATTERNS[instrument])) for name, _ in names}
     sections = tuple(Section(name, tuple(bar for phrase in material[name] for bar in phrase), patterns[name]) for name, _ in names)
-    return Song(key, tempo, instrument, sections)
+    ways = GROUPINGS[metre]
+    return Song(key, tempo, instrument, sections, metre, ways[int(rng.integers(len(ways)))] if len(ways) > 1 else ways[0])
 
 
 def _form(rng: np.random.Generator, fewest: float, most: float) -> list[tuple[str, int]]:

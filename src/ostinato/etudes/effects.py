@@ -29,6 +29,23 @@ def saturate(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.tanh(drive * samples) / np.tanh(drive)
 
 
+def overdrive(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A guitar amplifier driven hard: less bass in, clipped once or twice and not evenly, a loudspeaker's band out. What sounds together makes sums and
+    differences of its partials."""
+    drive, bias = float(np.exp(rng.uniform(np.log(5), np.log(60)))), float(rng.uniform(0, 0.3))
+    tight = sosfilt(butter(1, rng.uniform(40, 200), "highpass", fs=SAMPLE_RATE, output="sos"), samples)
+    clipped = np.tanh(drive * tight + bias) - np.tanh(bias)
+    speaker = sosfilt(butter(2, [rng.uniform(50, 110), rng.uniform(2500, 6000)], "bandpass", fs=SAMPLE_RATE, output="sos"), clipped)
+    return (PEAK * speaker / max(float(np.abs(speaker).max()), 1e-9)).astype(np.float32)
+
+
+def mixed(samples: np.ndarray, other: np.ndarray, louder: float) -> np.ndarray:
+    """Both together, `samples` by so many dB louder than the other, by power; peak PEAK."""
+    powers = [max(float(np.mean(sound**2)), 1e-9) for sound in (samples, other)]
+    both = samples + other * np.float32(np.sqrt(powers[0] / powers[1]) * 10 ** (-louder / 20))
+    return (PEAK * both / max(float(np.abs(both).max()), 1e-9)).astype(np.float32)
+
+
 def equalise(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A random smooth frequency response within about 12 dB, and now and then a telephone's band."""
     if rng.random() < 0.1:
@@ -114,7 +131,7 @@ def code(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """MP3 or Ogg Vorbis at low quality, and back."""
     kind = "MP3" if rng.random() < 0.7 else "OGG"
     stream = io.BytesIO()
-    level = float(rng.uniform(0.5, 1.0))  # libsndfile: 0 is the best, 1 the smallest
+    level = float(rng.uniform(0.5, 0.99))  # libsndfile: 0 is the best, 1 the smallest, and 0.9999 an error
     soundfile.write(stream, np.clip(samples, -1, 1), SAMPLE_RATE, format=kind, compression_level=level)
     stream.seek(0)
     decoded = soundfile.read(stream, dtype="float32")[0]  # libsndfile cuts off what MP3 coding delays

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ostinato.etudes.arrangement import Note
-from ostinato.harmony.chords import MAJOR_SCALE, Chord
+from ostinato.harmony.chords import MAJOR_SCALE, QUALITIES, Chord
 
 Timeline = list[tuple[float, float, Chord]]
 Figure = Callable[[Timeline, float, np.random.Generator, str], list[Note]]
 #: Open strings, MIDI numbers.
 GUITAR, UKULELE = (40, 45, 50, 55, 59, 64), (67, 60, 64, 69)
+#: Chords that stay what they are over their fifth or third: others would be another chord's (C:sus2 over G is G:sus4).
+PLAIN = ("maj", "min", "7", "maj7", "min7")
 REGISTERS = {"ukulele": (62, 72), "mallet": (58, 76), "reed": (55, 70), "brass": (50, 65)}
 
 
@@ -31,12 +33,17 @@ class Voicing:
         self.has_bass, self.bass_low = rng.random() < 0.8, int(rng.choice([29, 33, 36, 40, 43]))
         self.octaves = rng.random() < 0.3
         self.shift = int(rng.integers(0, 6)) if rng.random() < 0.3 else 0  # a capo
+        self.all_strings = rng.random() < 0.4  # a strummer who hits what lies below the bass as well
+        self.barred = rng.random() < 0.4
 
     def __call__(self, chord: Chord) -> list[int]:
         """MIDI pitches, rising, the chord's bass lowest."""
         if self.family in ("guitar", "ukulele") and chord.quality != "5":
             strings = GUITAR if self.family == "guitar" else UKULELE
-            return fretted(chord, [string + self.shift for string in strings])
+            all_strings = self.all_strings and chord.quality in PLAIN
+            if self.family == "guitar" and self.barred and chord.bass == 0 and 7 in QUALITIES[chord.quality]:
+                return barred(chord, all_strings)
+            return fretted(chord, [string + self.shift for string in strings], all_strings)
         return self._keyboard(chord)
 
     def _keyboard(self, chord: Chord) -> list[int]:
@@ -56,16 +63,21 @@ class Voicing:
         return sorted({lowest, *(p for p in upper if p > lowest)})
 
 
-def fretted(chord: Chord, strings: list[int]) -> list[int]:
+def fretted(chord: Chord, strings: list[int], all_strings: bool = False) -> list[int]:
     """A chord on the lowest frets: each string takes the nearest chord tone at most four frets up, all tones present where the strings allow it.
 
-    On the guitar strings below the chord's bass are left out; a ukulele plays all its strings, whatever is lowest.
+    On the guitar strings below the chord's bass are left out, but with `all_strings` those that lie within reach of a chord tone are struck below a root, as
+    guitarists do, who call it no inversion; a ukulele plays all its strings, whatever is lowest.
     """
     is_guitar = len(strings) == len(GUITAR)
     needed, pitches = set(chord.pitch_classes), []
     if is_guitar:
         first = next((i for i, s in enumerate(strings[:3]) if (chord.bass_pitch_class - s) % 12 <= 4), 0)
         pitches = [strings[first] + (chord.bass_pitch_class - strings[first]) % 12]
+        if all_strings and chord.bass == 0:
+            below = [min(string + (c - string) % 12 for c in needed) for string in strings[:first]]
+            within = [(pitch, pitch - string <= 2 * ((pitch - chord.pitch_class) % 12 in (0, 7))) for pitch, string in zip(below, strings)]
+            pitches = [pitch for pitch, near in within if near] + pitches
         strings = strings[first + 1 :]
     missing = needed - {p % 12 for p in pitches}
     for left, string in zip(range(len(strings), 0, -1), strings):
@@ -76,6 +88,20 @@ def fretted(chord: Chord, strings: list[int]) -> list[int]:
         pitches.append(pitch)
         missing -= {pitch % 12}
     return sorted(set(pitches)) if is_guitar else pitches
+
+
+def barred(chord: Chord, all_strings: bool = False) -> list[int]:
+    """A chord with a fifth, in root position, as it is gripped behind a barred fret: root, fifth, octave or seventh, third, fifth, from the lowest string or the next.
+
+    With `all_strings` the string below the root sounds as well, which has its fifth at that fret.
+    """
+    sixth, fifth = (string + (chord.pitch_class - string) % 12 for string in GUITAR[:2])
+    lowest = sixth - GUITAR[0] < fifth - GUITAR[1]
+    root, steps = (sixth if lowest else fifth), QUALITIES[chord.quality]
+    seventh = next((step for step in steps[3:] if step in (10, 11)), 12)
+    top = [24] if lowest else [21] if 9 in steps else []
+    grip = [0, 7, seventh, *(12 + step for step in steps[1:2]), 19, *top]
+    return [root + step for step in ([-5, *grip] if all_strings and not lowest else grip)]
 
 
 def _hits(timeline: Timeline, step: float) -> Iterator[tuple[int, float, float, float, Chord]]:
@@ -133,7 +159,14 @@ def _broken(order: Callable[[list[int], np.random.Generator], list[int]], steps:
 
 
 def _alberti_order(pitches: list[int], rng: np.random.Generator) -> list[int]:
-    return [pitches[0], pitches[-1], pitches[len(pitches) // 2], pitches[-1]]
+    """Lowest, highest, one between, highest: those between take turns, so that no note of the chord is left out."""
+    return [pitch for between in pitches[1:-1] or pitches[-1:] for pitch in (pitches[0], pitches[-1], between, pitches[-1])]
+
+
+def _picked_order(pitches: list[int], rng: np.random.Generator) -> list[int]:
+    """The bass, then three strings above it, other ones in the next turn."""
+    upper = rng.permutation(pitches[1:]).tolist() or pitches
+    return [pitch for first in range(0, len(upper), 3) for pitch in (pitches[0], *upper[first : first + 3])]
 
 
 def strum(timeline: Timeline, beat: float, rng: np.random.Generator, family: str) -> list[Note]:
@@ -141,11 +174,13 @@ def strum(timeline: Timeline, beat: float, rng: np.random.Generator, family: str
     voicing, gap = Voicing(rng, family), float(rng.uniform(0.004, 0.03))
     played = [i == 0 or rng.random() < 0.6 for i in range(8)]
     notes = []
+    slope = float(rng.normal(0, 4))  # velocities rise or fall from string to string
     for number, at, length, left, chord in _hits(timeline, beat / 2):
         if number == 0 or played[number % 8]:
             pitches, down = voicing(chord), number % 2 == 0
             ring = left if number == 0 and rng.random() < 0.3 else min(left, length * 2)
-            notes += [(at + k * gap, max(ring - k * gap, 0.05), pitch, 84 if down else 70) for k, pitch in enumerate(pitches if down else pitches[::-1])]
+            order = list(enumerate(pitches))[:: 1 if down else -1]
+            notes += [(at + k * gap, max(ring - k * gap, 0.05), pitch, round((84 if down else 70) + slope * (string - 2))) for k, (string, pitch) in enumerate(order)]
     return notes
 
 
@@ -157,7 +192,7 @@ FIGURES: dict[str, Figure] = {
     "strum": strum,
     "arpeggio": _broken(lambda pitches, rng: pitches + pitches[-2:0:-1], (0.25, 0.5, 0.5, 1.0)),
     "broken": _broken(lambda pitches, rng: [pitches[0], *rng.permutation(pitches[1:]).tolist()], (0.25, 0.5)),
-    "pick": _broken(lambda pitches, rng: [pitches[0], pitches[max(0, len(pitches) - 2)], pitches[len(pitches) // 2], pitches[-1]], (0.25, 0.5)),
+    "pick": _broken(_picked_order, (0.25, 0.5)),
     "alberti": _broken(_alberti_order, (0.25, 0.5)),
 }
 
@@ -179,7 +214,11 @@ def bass_line(timeline: Timeline, beat: float, rng: np.random.Generator) -> list
 
 
 def melody(timeline: Timeline, beat: float, rng: np.random.Generator) -> list[Note]:
-    """A tune over the chords: chord tones on the beat, steps of the scale between them."""
+    """A tune over the chords: of chord tones on the beat and steps of the scale between them; or of the key alone, which asks little of the chords below."""
+    return _of_the_key(timeline, beat, rng) if rng.random() < 0.5 else _of_the_chords(timeline, beat, rng)
+
+
+def _of_the_chords(timeline: Timeline, beat: float, rng: np.random.Generator) -> list[Note]:
     centre, pitch, notes = float(rng.uniform(64, 82)), None, []
     tonic = int(rng.integers(12))
     for _, at, length, _, chord in _hits(timeline, beat * float(rng.choice([0.5, 1, 1, 2]))):
@@ -193,6 +232,24 @@ def melody(timeline: Timeline, beat: float, rng: np.random.Generator) -> list[No
             scale = [p for p in (pitch - 2, pitch - 1, pitch + 1, pitch + 2) if (p - tonic) % 12 in MAJOR_SCALE]
             notes[-1] = (at, length * 0.45, pitch, 84)
             notes.append((at + length / 2, length * 0.45, int(rng.choice(scale)) if scale else pitch + 2, 78))
+    return notes
+
+
+def _of_the_key(timeline: Timeline, beat: float, rng: np.random.Generator) -> list[Note]:
+    """Steps and leaps in the major scale that has most of the chords' notes, held over changes of chord; chord tones are likelier the longer they last."""
+    sounding = [c for _, _, chord in timeline if chord.is_chord for c in chord.pitch_classes]
+    tonic = max(range(12), key=lambda t: sum((c - t) % 12 in MAJOR_SCALE for c in sounding) + 0.01 * t)
+    centre, notes, spans = float(rng.uniform(60, 79)), [], [span for span in timeline if span[2].is_chord]
+    scale = [p for p in range(36, 100) if (p - tonic) % 12 in MAJOR_SCALE]
+    time, pitch, end = (spans[0][0], centre, spans[-1][1]) if spans else (0.0, centre, 0.0)
+    while time < end:
+        length = beat * float(rng.choice([0.5, 0.5, 1, 1, 1.5, 2, 3]))
+        if rng.random() < 0.85:
+            tones = next(chord.pitch_classes for _, until, chord in spans if time < until)
+            drawn = rng.uniform(0, 5, len(scale))
+            pitch = min(zip(scale, drawn), key=lambda row: abs(row[0] - pitch) + 0.2 * abs(row[0] - centre) + row[1] - (row[0] % 12 in tones) * 1.5 * length)[0]
+            notes.append((time, length * 0.97, int(pitch), 84))
+        time += length
     return notes
 
 

@@ -7,6 +7,7 @@ same samples. Loudness is not the SoundFont's: every clip is scaled to the same 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,8 @@ from ostinato.files import UserError
 SAMPLE_RATE = 22050
 PEAK = 0.7
 RING_SECONDS = 1.5
+#: Samples made at a time at most: three minutes.
+LONGEST_BLOCK = 2**22
 #: General MIDI programs (0-127) that stand for an instrument.
 PROGRAMS = {"piano": (0, 1, 4), "guitar": (24, 25), "ukulele": (24,), "organ": (16, 19), "strings": (48, 49)}
 FOLDERS = tuple(Path("/usr/share", name) for name in ("sounds/sf2", "sounds/sf3", "soundfonts"))
@@ -64,19 +67,25 @@ class Player:
 
     def play(self, parts: list[Part], seconds: float) -> np.ndarray:
         """Render the parts together: float32 mono [T] at SAMPLE_RATE, `seconds` long, peak PEAK. A program the font lacks is its piano."""
-        channels = self._channels(parts)
-        total = int(round(seconds * SAMPLE_RATE))
-        blocks, position = [], 0
-        for at, channel, pitch, velocity in _events(parts, channels, total):
-            if at > position:
-                blocks.append(self._block(at - position))
-                position = at
-            self.synth.noteon(channel, pitch, velocity) if velocity else self.synth.noteoff(channel, pitch)
-        if total > position:
-            blocks.append(self._block(total - position))
-        self.synth.sounds_off()
-        mono = np.concatenate(blocks)
+        mono = np.concatenate(list(self.blocks(parts, seconds)))
         return mono * np.float32(PEAK / max(float(np.abs(mono).max()), 1e-9))
+
+    def blocks(self, parts: list[Part], seconds: float, tuning: float = 0.0) -> Iterator[np.ndarray]:
+        """The same from one event to the next, as loud as the SoundFont is, for music of any length; `tuning` in semitones."""
+        channels = self._channels(parts)
+        for channel in channels if tuning else ():
+            self.synth.set_tuning(channel, tuning)
+        total, position = int(round(seconds * SAMPLE_RATE)), 0
+        for at, channel, pitch, velocity in [*_events(parts, channels, total), (total, 0, 0, -1)]:
+            while at > position:
+                size = min(at - position, LONGEST_BLOCK)
+                yield self._block(size)
+                position += size
+            if velocity > 0:
+                self.synth.noteon(channel, pitch, velocity)
+            elif velocity == 0:
+                self.synth.noteoff(channel, pitch)
+        self.synth.sounds_off()
 
     def _channels(self, parts: list[Part]) -> list[int]:
         channels = []

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from ostinato.params import Params
-from ostinato.params.blocks import Loop, Section
+from ostinato.params.blocks import Section
+from ostinato.params.ears import EarTraining
 from ostinato.params.midi import Studied
 
 
@@ -33,7 +34,7 @@ def evidence_demos(params: Params) -> str:
 
 def training_of_ears(params: Params) -> str:
     """What `ears` says about the training of all of them alike."""
-    return as_json(params.ears.model_dump(mode="json", include=set(Loop.model_fields)))
+    return as_json(params.ears.model_dump(mode="json", include=set(EarTraining.model_fields)))
 
 
 def midi_training(params: Params) -> str:

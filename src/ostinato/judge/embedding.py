@@ -5,7 +5,7 @@ moves are in it:
 
 - `harmony`, of the judge's ear (ears.nets.RecurrentNet): which chords there are, and how clear they are, whatever plays them. It was trained to hear through damage: noise 6 dB
   below the music, a low-pass at 1.5 kHz and clipping change next to nothing in it; pitch that wobbles does.
-- `timbre`, of the ear that tells instruments (ears.nets.TimbreNet): which instrument, and how clean. Noise and clipping change it, a low-pass little; pitch that wobbles and sound
+- `timbre`, of the ear that tells instruments (ears.instrument_net): which instrument, and how clean. Noise and clipping change it, a low-pass little; pitch that wobbles and sound
   played backwards do not, and the pitch of all does in part.
 
 Both come with hearing: spectra are taken once.

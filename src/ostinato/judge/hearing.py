@@ -94,10 +94,11 @@ def _hear_or_say(path: str, listen: Listen, silence_db: float) -> Clip | str:
 def hear_clip(path: str, listen: Listen, silence_db: float) -> Clip:
     """Decode and hear one clip. Raises UserError when it cannot be read, or is too short."""
     from ostinato.judge.templates import by_chordino, by_templates, chordino_is_here
-    from ostinato.listen.beats import onset_strength, track
+    from ostinato.listen.beats import onset_strength, pulse
     from ostinato.listen.chords import recognise
-    from ostinato.listen.evidence import analyse, chord_evidence, instruments, resampled
+    from ostinato.listen.evidence import analyse, beat_evidence, chord_evidence, resampled
     from ostinato.listen.hear import chroma
+    from ostinato.listen.instruments import instruments
 
     mono, rate = read_clip(path)
     if len(mono) < SHORTEST * rate:
@@ -108,7 +109,7 @@ def hear_clip(path: str, listen: Listen, silence_db: float) -> Clip:
     heard, second = (
         recognise(frames, analysis.duration, listen.vocabulary, listen.chord_switch, onsets)[0] for frames in (evidence, chord_evidence(other, "labeller", listen.ears))
     )
-    beats, tempo = track(onsets, features.MEL_RATE, np.array([start for start, _, _ in heard[1:]]), analysis.duration)
+    beat = pulse(beat_evidence(analysis, listen.ears), np.exp(evidence.chord), analysis.duration)
     spectrum = log_spectrum(mono, rate)
     return Clip(
         duration=len(mono) / rate,
@@ -121,8 +122,8 @@ def hear_clip(path: str, listen: Listen, silence_db: float) -> Clip:
         sound_end=sound_end(mono, rate, silence_db),
         chroma=quantise(chroma(analysis), features.FRAME_RATE),
         instruments=instruments(analysis, listen.ears),
-        beats=beats,
-        tempo=tempo,
+        beats=beat.beats,
+        tempo=beat.tempo,
         repeated=share_repeated(spectrum),
         picture=picture(spectrum),
         embedding=embed(analysis, evidence, listen),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ostinato.ears.labels import INSTRUMENTS
+from ostinato.harmony.instruments import asked, obeyed_by
 from ostinato.harmony.prompts.kinds import KINDS
 from ostinato.harmony.prompts.prompt import Prompt, parse
 from ostinato.judge.adherence import COMPARISONS, Span, agreement, align, cadence, chord_metrics, last_chord, on_grid, order_edit_distance, segmentation
@@ -82,20 +82,27 @@ def score(demo: Demo, clip: Clip, prompt: Prompt, judge: Judge, instruments: Seq
 
 
 def score_without_chords(clip: Clip, prompt: Prompt, instruments: Sequence[str]) -> Metrics:
-    """What can be said of any prompt: is it the instrument asked (None: none of `instruments` is named, or there is but one), does it sound, what of it is a loop."""
-    named = asked_instrument(prompt, instruments) if len(instruments) > 1 else None
-    heard = max(instruments, key=lambda name: clip.instruments[name]) if named else None
-    return {"instrument": None if named is None else 100.0 * (named == heard), "sounding": clip.sounding, "repetition": clip.repeated}
+    """What can be said of any prompt: are the instruments asked heard (None: none of `instruments` is named, or there is but one), does it sound, what of it is a loop."""
+    named = [name for name in asked(prompt.instrument) if name in instruments] if len(instruments) > 1 else []
+    return {"instrument": share_obeyed(named, clip.instruments, instruments) if named else None, "sounding": clip.sounding, "repetition": clip.repeated}
+
+
+def share_obeyed(named: Sequence[str], heard: Mapping[str, float], instruments: Sequence[str]) -> float:
+    """Percent of the names asked that are among as many of `instruments`, the likeliest; a name is as likely as the likeliest family that obeys it.
+
+    Names that the same family obeys, `guitar` and `electric guitar`, are no rivals.
+    """
+    families = {name: set(obeyed_by(name)) for name in instruments}
+    best: list[str] = []
+    for name in sorted(instruments, key=lambda name: (-max(heard.get(family, 0.0) for family in families[name]), name not in named)):
+        if not any(families[name] & families[other] for other in best):
+            best.append(name)
+    return 100.0 * sum(name in best[: len(named)] for name in named) / len(named)
 
 
 def asked_instruments(demos: Iterable[Demo]) -> list[str]:
-    """Those that any prompt asks for, as far as the ear knows them."""
-    return sorted({named for prompt in {demo.prompt for demo in demos} if (named := asked_instrument(parse(prompt)))})
-
-
-def asked_instrument(prompt: Prompt, instruments: Sequence[str] = INSTRUMENTS) -> str | None:
-    """The last of the instrument's words that the ear knows: the piano of `a grand piano`."""
-    return next((word for word in reversed(prompt.instrument.lower().split()) if word in instruments), None)
+    """Those that any prompt asks for, as far as they are known (harmony.instruments)."""
+    return sorted({name for prompt in {demo.prompt for demo in demos} for name in asked(parse(prompt).instrument)})
 
 
 def score_tempo(demo: Demo, clip: Clip) -> Metrics:

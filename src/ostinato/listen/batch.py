@@ -3,6 +3,7 @@
 One recording is printed whole: its facts, then its chords with bar, time, Roman numeral and confidence. Of a folder, every song is one line; songs that
 cannot be listened to are listed at the end and the others go on. What is saved is named after the song, with the folders it lies in below the folder
 that holds all recordings asked for. A file that is there already is kept: a `.lab` may be somebody's own work, and counts for more than what is heard.
+Songs with clicks (`--click`) are recordings too: they are named `.click.wav`, and are left out where a folder is searched.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ import numpy as np
 from tqdm import tqdm
 
 import ostinato
-from ostinato.corpus.recordings import Decoded, RecordingError, decode, find
+from ostinato.corpus.recordings import CLICKED, Decoded, RecordingError, decode, find
 from ostinato.ears import features
 from ostinato.escapes import shown
 from ostinato.files import UserError, refuse_full_disk, write_text
-from ostinato.listen import jamsfile
-from ostinato.listen.drawing import clock, draw, report, rows, spoken_key
+from ostinato.listen import click, jamsfile
+from ostinato.listen.drawing import clock, draw, report, rows, spoken_key, spoken_metre
 from ostinato.listen.hear import Heard, hear, hear_file
 from ostinato.params import Listen, section
 from ostinato.pool import in_own_process, resilient_map, seconds_for
@@ -53,6 +54,16 @@ class Result:
     remarks: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True)
+class Source:
+    """What is saved comes from: the recording's name for people, and how it is read."""
+
+    title: str
+    recording: click.Recording
+
+
+#: Suffixes that are not what the option is called.
+SUFFIXES = {"click": CLICKED}
 #: What listening to a song may take: so many seconds, and one more for so many bytes.
 LEAST_SECONDS, BYTES_PER_SECOND = 600, 2000
 
@@ -95,7 +106,7 @@ def hear_one(song: Song, params: Listen, outputs: dict[str, Path], force: bool) 
         raise UserError(f"{shown(song.path)}: {error}") from None
     print(report(heard, shown(song.path)))
     _list_remarks(song, decoded.remarks)
-    kept = save(heard, song, outputs, force)
+    kept = save(heard, song, outputs, force, decoded)
     if saved := [shown(path) for path in targets(song, outputs).values() if path not in kept]:
         print("\nsaved " + ", ".join(saved))
     _list_kept(kept)
@@ -164,7 +175,7 @@ def attempt(song: Song, params: Listen, outputs: dict[str, Path], force: bool) -
             return Result(song, kept=tuple(targets(song, outputs).values()))
         decoded = decode(song.path)
         heard = hear_file(song.path, params, decoded.levels)
-        kept = save(heard, song, outputs, force)
+        kept = save(heard, song, outputs, force, decoded)
     except SystemExit:  # SIGTERM: what was half-written is removed by now, and the process would go on with the next song
         os._exit(1)
     except Exception as error:  # whatever is thrown at one song must not stop a thousand
@@ -190,41 +201,71 @@ def listen(song: Song, params: Listen) -> tuple[Heard, Decoded]:
 
 
 def line(heard: Heard) -> str:
-    """A song in a line: duration, key, tempo, instrument, number of chords, and their mean confidence over time."""
+    """A song in a line: duration, key, tempo, metre and how sure, instrument, number of chords, and their mean confidence over time."""
     chords = sum(chord.is_chord for _, _, chord in heard.chords)
     sure = np.average(heard.confidences, weights=[end - start for start, end, _ in heard.chords])
-    return f"{clock(heard.duration):>7}  {spoken_key(heard.key):8}  {heard.tempo:5.1f} bpm  {heard.instrument[0]:8}  {chords:4d} chords  {sure:4.0%} sure"
+    return f"{clock(heard.duration):>7}  {spoken_key(heard.key):8}  {heard.tempo:5.1f} bpm  {spoken_metre(heard):10}  {heard.instrument[0]:8}  {chords:4d} chords  {sure:4.0%} sure"
 
 
 def targets(song: Song, outputs: dict[str, Path]) -> dict[str, Path]:
     """Where what is saved of a song goes, by kind."""
-    return {kind: folder / f"{song.name}.{kind}" for kind, folder in outputs.items()}
+    return {kind: place if is_file(kind, place) else place / f"{song.name}{SUFFIXES.get(kind, f'.{kind}')}" for kind, place in outputs.items()}
 
 
-def save(heard: Heard, song: Song, outputs: dict[str, Path], force: bool) -> list[Path]:
-    """Save what is asked for; the files that were there already, and stay unless `force`, are returned."""
+def is_file(kind: str, place: Path) -> bool:
+    """Whether what is asked for is a file, of one song, by its name; else it is a folder."""
+    return kind == "click" and place.suffix.lower() == ".wav" and not place.is_dir()
+
+
+def refuse_places(outputs: dict[str, Path], songs: list[Song]) -> None:
+    """Refuse outputs that are no folders, a file for several songs, and one that is itself a recording asked for. Raises UserError."""
+    for kind, place in outputs.items():
+        if not is_file(kind, place):
+            if place.exists() and not place.is_dir():
+                raise UserError(f"--{kind} {place}: not a folder; name the recordings first, then --{kind}")
+        elif len(songs) > 1:
+            raise UserError(f"--{kind} {place}: one file for {len(songs)} recordings; name a folder")
+        elif place.exists() and place.samefile(songs[0].path):
+            raise UserError(f"--{kind} {place}: the recording itself; name another file")
+
+
+def save(heard: Heard, song: Song, outputs: dict[str, Path], force: bool, decoded: Decoded) -> list[Path]:
+    """Save what is asked for; the files that were there already, and stay unless `force`, are returned. `decoded`: what decoding the song showed."""
     kept = []
     for kind, path in targets(song, outputs).items():
         if path.exists() and not force:
             kept.append(path)
         else:
-            SAVED[kind][0](path, heard, shown(Path(song.path.stem)))
+            SAVED[kind][0](path, heard, Source(shown(Path(song.path.stem)), click.Recording(song.path, decoded.levels, decoded.sample_rate)))
     return kept
 
 
-def _write_lab(path: Path, heard: Heard, _: str) -> None:
+def _write_lab(path: Path, heard: Heard, _: Source) -> None:
     write_text(path, "".join(f"{start:.6f} {end:.6f} {chord.harte}\n" for start, end, chord in heard.chords))
 
 
-def _write_csv(path: Path, heard: Heard, _: str) -> None:
+def _write_csv(path: Path, heard: Heard, _: Source) -> None:
     table = rows(heard)
     write_table(path, list(table[0]), [row.values() for row in table])
 
 
-#: Suffix of a file that is saved -> what writes it (path, heard, title), and what it is.
-SAVED: dict[str, tuple[Callable[[Path, Heard, str], None], str]] = {
+def _write_jams(path: Path, heard: Heard, source: Source) -> None:
+    jamsfile.write(path, heard, source.title)
+
+
+def _write_png(path: Path, heard: Heard, source: Source) -> None:
+    draw(path, heard, source.title)
+
+
+def _write_click(path: Path, heard: Heard, source: Source) -> None:
+    click.write(path, heard, source.recording)
+
+
+#: What can be saved, by the suffix of its file where SUFFIXES has no other -> what writes it, and what it is.
+SAVED: dict[str, tuple[Callable[[Path, Heard, Source], None], str]] = {
     "lab": (_write_lab, "a line a chord: start, end, chord (beside the song, it would count for more than what is heard)"),
-    "jams": (jamsfile.write, "beats, chords, key, sections and tempo as JAMS (beside the song, likewise)"),
+    "jams": (_write_jams, "beats, metres, chords, key, sections and tempo as JAMS (beside the song, likewise)"),
     "csv": (_write_csv, "a table of the chords with numeral, key, bass, confidence, section, bar and cadence (beside the song, likewise)"),
-    "png": (draw, "a picture"),
+    "png": (_write_png, "a picture"),
+    "click": (_write_click, "a .click.wav to judge by ear: the song, clicks on its beats, the chords played softly (of one song also a file: --click out.wav)"),
 }

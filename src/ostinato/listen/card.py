@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ import jinja2
 import mir_eval
 import numpy as np
 
-from ostinato.ears.labels import INSTRUMENTS
 from ostinato.ears.spectra import chunks, perform
 from ostinato.etudes.rendering import SAMPLE_RATE, Player, soundfont
+from ostinato.harmony.instruments import FAMILIES
+from ostinato.listen import beat_scores, instrument_scores
+from ostinato.listen.calibration import Said, by_quality, expected_error, said
 from ostinato.listen.hear import hear
 from ostinato.params import Listen
 from ostinato.params.ears import Drills, Ears
@@ -35,7 +38,10 @@ def evaluate(params: Drills, listen: Listen) -> dict[str, Any]:
         tasks = chunks(params.clips, [soundfont(path) for path in params.soundfonts])
         rows = [row for some in pool.map(partial(_hear_chunk, params=params, listen=listen), tasks) for row in some]
     scores: dict[str, Any] = {ear: summarise(rows, ear) for ear in ("labeller", "judge")}
-    scores["instruments"] = of_instruments(rows)
+    for ear in ("labeller", "judge"):
+        answers = [Said(*answer) for row in rows for answer in row[f"{ear} said"]]
+        scores[ear] |= {"calibration error": round(expected_error(answers), 3), "by quality": by_quality(answers)}
+    scores["instruments"] = instrument_scores.scores([row["instruments"] for row in rows])
     scores["agreement"] = {"majmin": _weighted([(row["agreement"], row["seconds"]) for row in rows])}
     return scores
 
@@ -43,7 +49,7 @@ def evaluate(params: Drills, listen: Listen) -> dict[str, Any]:
 def text(scores: Mapping[str, Any], params: Ears, trained: Mapping[str, Any]) -> str:
     """The card. `trained`: the summaries of the ears' trainings."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    return environment.get_template("card.md.j2").render(scores=scores, params=params, trained=trained, metrics=METRICS)
+    return environment.get_template("card.md.j2").render(scores=scores, params=params, trained=trained, metrics=METRICS, families=FAMILIES, beat_columns=beat_scores.COLUMNS)
 
 
 def _hear_chunk(task: tuple[Path, range], params: Drills, listen: Listen) -> list[dict[str, Any]]:
@@ -56,8 +62,8 @@ def _hear_chunk(task: tuple[Path, range], params: Drills, listen: Listen) -> lis
 
 
 def hear_clip(k: int, params: Drills, player: Player, listen: Listen) -> dict[str, Any]:
-    """What both ears make of test clip `k`: their comparisons with the truth and with one another, and the instrument."""
-    sound, truth, instrument = perform(np.random.default_rng([params.seed, k]), player, params.synthesised)
+    """What both ears make of test clip `k`: their comparisons with the truth and with one another, and what the instruments' ear makes of another."""
+    sound, truth = perform(np.random.default_rng([params.seed, k]), player, params.synthesised)
     heard = {ear: hear(sound, SAMPLE_RATE, listen, want_form=ear == "labeller", ear=ear) for ear in ("labeller", "judge")}
     seconds = len(sound) / SAMPLE_RATE
     timelines = {ear: [(start, end, chord.harte) for start, end, chord in found.chords] for ear, found in heard.items()}
@@ -65,10 +71,10 @@ def hear_clip(k: int, params: Drills, player: Player, listen: Listen) -> dict[st
     return {
         "seconds": seconds,
         "chordless": all(name == "N" for _, _, name in asked),
-        "instrument": instrument,
-        "heard_instrument": heard["labeller"].instrument[0],
+        "instruments": instrument_scores.hear_clip(k, params.seed, player, listen, worn=False),
         "agreement": compare(timelines["judge"], timelines["labeller"], ("majmin",))["majmin"][0],
         **{ear: compare(asked, found, METRICS) for ear, found in timelines.items()},
+        **{f"{ear} said": [astuple(answer) for answer in said(truth, found.chords, found.confidences)] for ear, found in heard.items()},
     }
 
 
@@ -86,20 +92,12 @@ def compare(asked: Sequence[tuple[float, float, str]], heard: Sequence[tuple[flo
     return scored
 
 
-def summarise(rows: Sequence[dict[str, Any]], ear: str) -> dict[str, float]:
+def summarise(rows: Sequence[dict[str, Any]], ear: str) -> dict[str, Any]:
     """Scores of one ear over all clips with chords, and how much of the time without it calls no chord."""
     music, nothing = [row for row in rows if not row["chordless"]], [row for row in rows if row["chordless"]]
     scores = {name: _weighted([row[ear][name] for row in music]) for name in METRICS}
     judged = sum(row[ear]["sevenths"][1] for row in music) / sum(row["seconds"] for row in music)
     return scores | {"sevenths_judged": round(100 * judged, 1), NO_CHORD: _weighted([row[ear]["majmin"] for row in nothing])}
-
-
-def of_instruments(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Share of the clips of each instrument that are named right, percent, and their mean."""
-    known = [(INSTRUMENTS[row["instrument"]], row["heard_instrument"]) for row in rows if row["instrument"] >= 0]
-    shares = {name: [heard == name for real, heard in known if real == name] for name in INSTRUMENTS}
-    right = {name: round(100 * float(np.mean(values)), 1) for name, values in shares.items() if values}
-    return right | {"mean": round(float(np.mean(list(right.values()))), 1)}
 
 
 def _weighted(pairs: Sequence[tuple[float, float]]) -> float:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
@@ -37,6 +38,8 @@ WIDTH, ROW_HEIGHT, HEADER, FOOTER, LEFT, RIGHT, DPI = 16.0, 2.75, 0.95, 0.35, 0.
 BEATS, PITCHES, CHORDS, NOTES, FORM = (-1.5, -0.3), (0.0, 12.0), (12.5, 17.0), (17.2, 19.0), (19.1, 21.0)
 #: Chords less likely than UNSURE are hatched. What begins NEAR_SECONDS before a beat begins on it.
 UNSURE, NEAR_SECONDS = 0.5, 0.15
+#: Metres that are told one by one in a line. Beats are as dark as they are sure, but never quite white.
+MOST_METRES, PALEST = 2, 0.25
 #: Share of the loudest tones below which the chromagram stays empty, and above which it is opaque: a tone also lights its neighbours, faintly.
 FAINT, FULL = 0.12, 0.9
 
@@ -72,14 +75,28 @@ def clock(seconds: float, decimals: int = 0) -> str:
 
 
 def facts(heard: Heard) -> list[str]:
-    """Length, key, tempo, instrument and tuning, each as said in a line. What was not heard is left out."""
+    """Length, key, tempo, metre, instrument and tuning, each as said in a line. What was not heard is left out."""
     found = [clock(heard.duration), spoken_key(heard.key)]
     if heard.tempo > 0:
         found.append(f"{heard.tempo:.1f} bpm")
+    if metre := spoken_metre(heard):
+        found.append(metre)
     if heard.instrument[0]:
         found.append(f"{heard.instrument[0]} ({heard.instrument[1]:.0%})")
     cents = round(100 * heard.tuning)
     return [*found, f"tuned {cents:+d} cents" if cents else "tuned to A = 440 Hz"]
+
+
+def spoken_metre(heard: Heard) -> str:
+    """The metre and how sure it is: `3/4 (93%)`, `4/4 then 3/4 from 1:02 (90%)`, `mostly 4/4, 5 changes (70%)`; nothing where there are no beats."""
+    if not len(heard.beats):
+        return ""
+    names, seconds = [str(metre) for _, _, metre, _ in heard.metres], [end - start for start, end, _, _ in heard.metres]
+    sure = np.average([sure for *_, sure in heard.metres], weights=seconds)
+    if len(names) > MOST_METRES:
+        longest = max(dict.fromkeys(names), key=lambda name: sum(length for other, length in zip(names, seconds) if other == name))
+        return f"mostly {longest}, {len(names) - 1} changes ({sure:.0%})"
+    return " then ".join([names[0], *(f"{name} from {clock(start)}" for name, (start, *_) in zip(names[1:], heard.metres[1:]))]) + f" ({sure:.0%})"
 
 
 def spoken_key(key: object) -> str:
@@ -117,8 +134,9 @@ def _goals(heard: Heard) -> dict[int, str]:
 
 
 def report(heard: Heard, title: str) -> str:
-    """What was heard as text: facts, keys if there are several, form, cadences, and a table of the chords."""
+    """What was heard as text: facts, metres and keys if there are several, form, cadences, and a table of the chords."""
     lists = {
+        "metres": [f"{clock(start)} {metre} ({sure:.0%})" for start, _, metre, sure in heard.metres] if len(heard.metres) > 1 and len(heard.beats) else [],
         "keys": [f"{clock(start)} {spoken_key(key)}" for start, _, key in heard.keys] if len(heard.keys) > 1 else [],
         "sections": [f"{clock(start)} {letter}" for start, _, letter in heard.sections],
         "cadences": [f"{count} {kind}" for kind, count in Counter(cadence.kind for cadence in heard.cadences).most_common()],
@@ -144,7 +162,7 @@ def _header(figure: Figure, heard: Heard, title: str) -> None:
         figure.text(
             *place, name, size=9.5, weight="bold", color=INK, ha="center", va="center", bbox={"boxstyle": "square,pad=0.45", "facecolor": pitch_colour(pitch), "edgecolor": "none"}
         )
-    note = "light: major    dark: minor    hatched: unsure    below: tones sounding, bars and beats"
+    note = "light: major    dark: minor    hatched: unsure    below: tones sounding, bars and beats (pale: unsure)"
     figure.text(1 - RIGHT / WIDTH, 1 - 0.72 / height, note, size=9, color=MUTED, ha="right")
 
 
@@ -238,17 +256,28 @@ def _pitches(axes: Axes, heard: Heard, start: float, end: float) -> None:
 
 
 def _beats(axes: Axes, heard: Heard) -> None:
-    """A tick a beat, a longer one with its number a bar."""
-    (first, last), downbeats = axes.get_xlim(), heard.downbeats
-    axes.vlines(heard.beats, sum(BEATS) / 2, BEATS[1], color=MUTED, linewidth=0.8)
-    axes.vlines(downbeats, *BEATS, color=INK, linewidth=1.2)
+    """A tick a beat, paler where it is unsure, a longer and bolder one with its number a bar; metres where they begin, if there are several."""
+    (first, last), downbeats, begins = axes.get_xlim(), heard.downbeats, heard.positions == 1
+    shades = PALEST + (1 - PALEST) * np.clip(heard.sureness, 0, 1)
+    for times, lane, colour, width, some in ((heard.beats[~begins], (sum(BEATS) / 2, BEATS[1]), MUTED, 0.9, shades[~begins]), (downbeats, BEATS, INK, 1.8, shades[begins])):
+        axes.vlines(times, *lane, color=[to_rgba(colour, shade) for shade in some] or colour, linewidth=width)
     axes.vlines(downbeats, *PITCHES, color=LINE, linewidth=0.7, zorder=0)
+    _metres(axes, heard)
     if len(downbeats) > 1:
         room = _points(axes, (0.0, float(np.median(np.diff(downbeats)))))
         every = next(bars for bars in (1, 4, 8, 16, 64) if bars * room > 16 or bars == 64)
         for number, time in enumerate(downbeats):
             if first <= time < last and number % every == 0:
                 axes.annotate(str(number + 1), (time, BEATS[0]), (2.5, 0), textcoords="offset points", size=7, color=MUTED)
+
+
+def _metres(axes: Axes, heard: Heard) -> None:
+    """The metres of a song that has several, above the bars with which they begin."""
+    first, last = axes.get_xlim()
+    for start, _, metre, sure in heard.metres if len(heard.metres) > 1 and len(heard.beats) else ():
+        if first <= start < last:
+            axes.plot([start] * 2, [PITCHES[0], NOTES[1]], color=INK, linewidth=1.0, linestyle=(0, (4, 2)))
+            _label(axes, start + 4 / _points(axes, (0, 1)), NOTES, str(metre), 9.5, (INK, PALEST + (1 - PALEST) * min(max(sure, 0.0), 1.0)), ha="left", weight="bold")
 
 
 def _points(axes: Axes, span: tuple[float, float]) -> float:
@@ -263,5 +292,5 @@ def fitting(text: str, room: float, sizes: tuple[float, ...]) -> tuple[str, floa
     return next(((text, size) for size in sizes if width * size <= room), None)
 
 
-def _label(axes: Axes, place: float, lane: tuple[float, float], text: str, size: float, colour: str, ha: str = "center", **style: Any) -> None:
+def _label(axes: Axes, place: float, lane: tuple[float, float], text: str, size: float, colour: str | tuple[str, float], ha: str = "center", **style: Any) -> None:
     axes.text(place, sum(lane) / 2, text, size=size, color=colour, ha=ha, va="center_baseline", clip_on=True, **style)

@@ -13,8 +13,9 @@ import numpy as np
 import soxr
 
 from ostinato.ears import features
-from ostinato.ears.labels import INSTRUMENTS, QUALITIES, SPECTRA, loudness
+from ostinato.ears.labels import QUALITIES, SPECTRA, fine_loudness, loudness
 from ostinato.ears.weights import load_ear
+from ostinato.listen.beats import Activations
 
 if TYPE_CHECKING:
     import torch
@@ -22,16 +23,19 @@ if TYPE_CHECKING:
 
 #: Frames a chord network is given at once, and how many at each end only serve as context.
 PIECE, CONTEXT = 1200, 40
-#: The instrument is heard in pieces of this many seconds, as it was trained.
-TIMBRE_SECONDS = 12
+#: The same of the network for beats, which looks farther.
+BEAT_PIECE, BEAT_CONTEXT = 6000, 1000
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """Spectra of a recording: `spectrum` [F, bins] for the ear, `mel` [M, MELS], `level` (RMS) [F]; `tuning` in semitones, `duration` in seconds."""
+    """Spectra of a recording: `spectrum` [F, bins] for the ear, `mel` [M, MELS], `beat_bands` [M, BEAT_BANDS], `fine` [N, FINE_BANDS], `level` (RMS) [F]; `tuning` in
+    semitones, `duration` in s."""
 
     spectrum: np.ndarray
     mel: np.ndarray
+    beat_bands: np.ndarray
+    fine: np.ndarray
     level: np.ndarray
     tuning: float
     duration: float
@@ -57,7 +61,7 @@ def resampled(samples: np.ndarray, rate: int) -> np.ndarray:
 
 def analyse(chunks: Iterable[np.ndarray], ear: str) -> Analysis:
     """Take the spectra of mono audio at frames.RATE, given in chunks of any length."""
-    rows, mels, levels, tuning, length = [], [], [], None, 0
+    rows, mels, beats, fines, levels, tuning, length = [], [], [], [], [], None, 0
     spectrum = getattr(features, SPECTRA[ear])
     for block in features.blocks(chunks):
         if tuning is None and np.abs(block.samples).max() > 1e-3:  # silence before the music says nothing of its pitch
@@ -65,10 +69,13 @@ def analyse(chunks: Iterable[np.ndarray], ear: str) -> Analysis:
         rows.append(spectrum(block, tuning or 0.0))
         levels.append(features.level(block))
         mels.append(features.mel(block))
+        beats.append(features.beat_bands(block))
+        fines.append(features.fine(block))
         length += block.length
     if not rows:
         return analyse([np.zeros(1, np.float32)], ear)
-    return Analysis(np.concatenate(rows), np.concatenate(mels), np.concatenate(levels), tuning or 0.0, length / features.RATE)
+    spectra = [np.concatenate(parts) for parts in (rows, mels, beats, fines, levels)]
+    return Analysis(spectra[0], spectra[1], spectra[2], spectra[3], spectra[4], tuning or 0.0, length / features.RATE)
 
 
 def chord_evidence(analysis: Analysis, ear: str, folder: str | None) -> Evidence:
@@ -86,6 +93,21 @@ def chord_evidence(analysis: Analysis, ear: str, folder: str | None) -> Evidence
         return Evidence(joined["chord"].log_softmax(dim=1).numpy(), joined["bass"].log_softmax(dim=1).numpy(), joined["pitches"].sigmoid().numpy(), joined["embedded"].numpy())
 
 
+def beat_evidence(analysis: Analysis, folder: str | None) -> Activations:
+    """Run the network for beats over a recording."""
+    import torch
+
+    network, scaled = load_ear("beats", folder), torch.from_numpy(analysis.beat_bands / np.float32(loudness(analysis.level)))
+    parts: list[dict[str, torch.Tensor]] = []
+    with torch.inference_mode():
+        for first in range(0, len(scaled), BEAT_PIECE):
+            before = min(first, BEAT_CONTEXT)
+            values = network(scaled[None, first - before : first + BEAT_PIECE + BEAT_CONTEXT])
+            parts.append({name: value[0, before : before + BEAT_PIECE] for name, value in values.items()})
+        said = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    return Activations(said["beat"].numpy(), said["downbeat"].numpy(), said["compound"].numpy(), said["metre"].log_softmax(dim=1).numpy())
+
+
 def _listen(network: nn.Module, spectrum: torch.Tensor) -> dict[str, torch.Tensor]:
     """A network's logits, and of the judge's what they are made from."""
     from ostinato.ears.nets import RecurrentNet
@@ -96,33 +118,13 @@ def _listen(network: nn.Module, spectrum: torch.Tensor) -> dict[str, torch.Tenso
     return {**network.heads(embedded), "embedded": embedded}
 
 
-def instrument_of(analysis: Analysis, folder: str | None) -> tuple[str, float]:
-    """The instrument of a recording, one of INSTRUMENTS, and its probability."""
-    shares = instruments(analysis, folder)
-    best = max(shares, key=lambda name: shares[name])
-    return best, shares[best]
-
-
-def instruments(analysis: Analysis, folder: str | None) -> dict[str, float]:
-    """The probability of each of INSTRUMENTS, averaged over pieces of TIMBRE_SECONDS."""
-    import torch
-
-    size = round(TIMBRE_SECONDS * features.MEL_RATE)
-    scaled = analysis.mel / np.float32(loudness(analysis.level))
-    starts = range(0, max(1, len(scaled) - size // 2), size)
-    pieces = np.stack([np.pad(piece, ((0, size - len(piece)), (0, 0))) for piece in (scaled[start : start + size] for start in starts)])
-    with torch.inference_mode():  # some at a time: two hours are 600 pieces
-        logits = torch.cat([load_ear("instruments", folder)(some) for some in torch.from_numpy(pieces).split(16)])
-    return dict(zip(INSTRUMENTS, logits.softmax(dim=1).mean(dim=0).tolist()))
-
-
 def timbre_of(analysis: Analysis, folder: str | None) -> np.ndarray:
     """What the instruments' ear makes of a clip before it names an instrument, pooled over time and bands: means, then standard deviations, float32 [2 * C]."""
     import torch
 
     network: Any = load_ear("instruments", folder)
     with torch.inference_mode():
-        embedded = network.embed(torch.from_numpy(analysis.mel / np.float32(loudness(analysis.level)))[None])[0].flatten(1).numpy()
+        embedded = network.embed(torch.from_numpy(analysis.fine / np.float32(fine_loudness(analysis.fine)))[None])[0].flatten(1).numpy()
     return np.concatenate([embedded.mean(axis=1), embedded.std(axis=1)])
 
 

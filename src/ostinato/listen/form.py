@@ -6,12 +6,16 @@ Bars are compared by harmony (which notes sound in each half) and by how they ar
 - where a repetition begins or ends: the lags at which the harmony returns change (structural features; Serrà et al., 2014);
 - after a phrase that came home: its last chord stands on the tonic of the song's key.
 
+- where another metre begins, to stay.
+
 The borders are chosen together, by dynamic programming, in favour of sections of whole phrases, counted from the border before. A phrase is four bars, unless
 another length explains the whole song clearly better. Sections that are alike bar by bar get the same letter. The constants were tuned on rendered songs,
 see docs/log.md.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,28 +28,33 @@ from ostinato.listen.key import find_key
 PHRASE_BARS, OTHER_PHRASES, OTHER_COST = 4, (3, 5, 6, 7), 0.7
 #: Bars on either side of a border that are compared.
 KERNEL_BARS = 4
-#: Weights of the three kinds of evidence, each 0-1, against a cost of 1 for a section.
-PLAYING_WEIGHT, REPETITION_WEIGHT, HOME_WEIGHT = 1.5, 0.7, 0.6
+#: Weights of the kinds of evidence, each 0-1, against a cost of 1 for a section. Whoever changes the metre begins something new.
+PLAYING_WEIGHT, REPETITION_WEIGHT, HOME_WEIGHT, METRE_WEIGHT = 1.5, 0.7, 0.6, 1.5
 #: What a section costs besides: if it is no whole number of phrases; if it is shorter than one; for each four bars beyond sixteen.
 OFF_PHRASE, SHORT, LONG = 0.95, 0.6, 0.1
 #: Mean similarity of bar to bar from which two sections have one name.
 SAME = 0.7
-#: Points at which the onsets of a bar are compared.
+#: Points at which the onsets of a bar are compared, whatever its metre: bars of one metre fall between them alike.
 RHYTHM_POINTS = 16
 
 
-def sections(mel: np.ndarray, pitches: np.ndarray, chords: list[Interval], downbeats: np.ndarray, duration: float) -> list[tuple[float, float, str]]:
+def sections(
+    mel: np.ndarray, pitches: np.ndarray, chords: list[Interval], downbeats: np.ndarray, duration: float, beat: float | None = None, metre_changes: Sequence[float] = ()
+) -> list[tuple[float, float, str]]:
     """Sections (start, end, letter) covering 0..duration, in seconds; one section when there are fewer than eight bars.
 
     Args:
-        mel: mel magnitudes [M, bands] at MEL_RATE; pitches: how likely each pitch class sounds [F, 12] at FRAME_RATE; downbeats: starts of bars, s [B].
+        mel: mel magnitudes [M, bands] at MEL_RATE; pitches: how likely each pitch class sounds [F, 12] at FRAME_RATE; downbeats: starts of bars, s [B];
+        beat: length of a beat, s, a quarter of a bar unless given; metre_changes: starts of bars from which another metre holds, s.
     """
     if len(downbeats) < 2 * PHRASE_BARS:
         return [(0.0, duration, "A")]
+    beat = beat or float(np.median(np.diff(downbeats))) / 4
     edges = np.append(downbeats, duration)
     harmony, playing = bar_harmony(pitches, edges), bar_playing(mel, edges)
     harmony, playing = harmony @ harmony.T, playing @ playing.T
-    evidence = PLAYING_WEIGHT * novelty(playing) + REPETITION_WEIGHT * repetition_change(harmony) + HOME_WEIGHT * homecomings(chords, downbeats)
+    evidence = PLAYING_WEIGHT * novelty(playing) + REPETITION_WEIGHT * repetition_change(harmony) + HOME_WEIGHT * homecomings(chords, downbeats, beat)
+    evidence += METRE_WEIGHT * np.isin(np.arange(len(downbeats)), [np.abs(downbeats - time).argmin() for time in metre_changes])
     fits = [_spans(evidence, PHRASE_BARS)] + [_spans(evidence, bars, OTHER_COST) for bars in OTHER_PHRASES]
     spans = max(fits, key=lambda fit: fit[0])[1]
     times = [0.0, *(float(edges[after]) for _, after in spans)]
@@ -92,11 +101,10 @@ def repetition_change(similarity: np.ndarray) -> np.ndarray:
     return values
 
 
-def homecomings(chords: list[Interval], downbeats: np.ndarray) -> np.ndarray:
-    """1 at the bars before which a chord on the tonic sounds, else 0: [B]."""
+def homecomings(chords: list[Interval], downbeats: np.ndarray, beat: float) -> np.ndarray:
+    """1 at the bars before which a chord on the tonic sounds, else 0: [B]. What begins half a `beat` (s) before the bar belongs to it."""
     tonic, starts = find_key(chords).tonic, np.array([start for start, _, _ in chords])
-    tolerance = float(np.median(np.diff(downbeats))) / 8  # half a beat
-    last = [chords[max(0, number)][2] for number in np.searchsorted(starts, downbeats - tolerance) - 1]
+    last = [chords[max(0, number)][2] for number in np.searchsorted(starts, downbeats - beat / 2) - 1]
     return np.array([chord.is_chord and chord.pitch_class == tonic for chord in last], float)
 
 

@@ -9,18 +9,22 @@ from pathlib import Path
 import numpy as np
 
 from ostinato.compiling import compiled_alone
-from ostinato.corpus.beats import Beats
 from ostinato.corpus.levels import Levels
 from ostinato.corpus.recordings import stream
 from ostinato.corpus.side_files import Given
 from ostinato.ears import features
+from ostinato.harmony.instruments import series
 from ostinato.harmony.keys import Key
-from ostinato.listen.beats import bass_rise, onset_strength, track
-from ostinato.listen.beats import downbeats as places_in_bar
+from ostinato.harmony.metres import Metre
+from ostinato.listen.bars import changes as changes_of_metre
+from ostinato.listen.bars import regular
+from ostinato.listen.beats import Pulse, onset_strength, pulse
 from ostinato.listen.chords import Interval, recognise
-from ostinato.listen.evidence import Analysis, analyse, chord_evidence, instrument_of, resampled
+from ostinato.listen.evidence import Analysis, analyse, beat_evidence, chord_evidence, resampled
 from ostinato.listen.form import sections
+from ostinato.listen.instruments import Playing, names_of, playing
 from ostinato.listen.key import Cadence, cadences, find_key, keys_over_time, longest
+from ostinato.listen.steady import steady_beats
 from ostinato.params import Listen
 
 
@@ -29,8 +33,9 @@ class Heard:
     """What was heard, times in seconds.
 
     `chords` cover 0..duration ("N" where nothing sounds, "X" where given chords say nothing), one confidence (0-1) each; `positions` are the beats' places in
-    the bar, 1 to 4 where they are heard; `key` is that of the whole, `keys` say where it changes; `chroma` is [12, F] at `chroma_rate` frames per second;
-    `tuning` in semitones from A = 440 Hz; `instrument` with its probability.
+    the bar, 1 for the first, `sureness` (0-1) how sure each is; `metres` are spans (start, end, metre, sureness 0-1), none where no beat is heard; `key` is that
+    of the whole, `keys` say where it changes; `chroma` is [12, F] at `chroma_rate` frames per second; `tuning` in semitones from A = 440 Hz; `instruments` are
+    spans (start, end, name, confidence 0-1), which may overlap, and none where nothing is sure.
     """
 
     duration: float
@@ -38,13 +43,15 @@ class Heard:
     tempo: float
     beats: np.ndarray
     positions: np.ndarray
+    sureness: np.ndarray
+    metres: list[tuple[float, float, Metre, float]]
     chords: list[Interval]
     confidences: list[float]
     key: Key
     keys: list[tuple[float, float, Key]]
     cadences: list[Cadence]
     sections: list[tuple[float, float, str]]
-    instrument: tuple[str, float]
+    instruments: list[Playing]
     chroma: np.ndarray
     chroma_rate: float
 
@@ -52,6 +59,12 @@ class Heard:
     def downbeats(self) -> np.ndarray:
         """Times of the first beats of bars, s."""
         return self.beats[self.positions == 1]
+
+    @property
+    def instrument(self) -> tuple[str, float]:
+        """What plays most of the time, as a prompt says it (`piano and strings`; empty where nothing is sure), and how sure the least sure of it is."""
+        names = names_of(self.instruments, 0.0, self.duration)
+        return series([name for name, _ in names]), min((sure for _, sure in names), default=0.0)
 
 
 def hear(samples: np.ndarray, sample_rate: int, params: Listen, want_form: bool = True, ear: str = "labeller") -> Heard:
@@ -80,34 +93,46 @@ def hear_chunks(chunks: Iterable[np.ndarray], params: Listen, want_form: bool = 
     evidence = chord_evidence(analysis, ear, params.ears)
     onsets, duration = onset_strength(analysis.mel), analysis.duration
     known = given.within(duration)
-    chords, confidences = recognise(evidence, duration, params.vocabulary, params.chord_switch, onsets)
-    beats, positions, tempo, form, instrument = np.zeros(0), np.zeros(0, int), 0.0, [(0.0, duration, "A")], ("", 0.0)
+    beat = Pulse(np.zeros(0), np.zeros(0, int), np.zeros(0), [], 0.0)
+    form = [(0.0, duration, "A")]
     if want_form:
-        changes = np.array([start for start, _, _ in chords[1:]])
-        beats, positions, tempo = pulse(analysis, onsets, changes, known.beats)
-        downbeats = beats[positions == 1]
-        chords, confidences = recognise(evidence, duration, params.vocabulary, params.chord_switch, onsets, beats, downbeats)
+        given_times, given_places = (known.beats.times, known.beats.positions) if known.beats else (None, None)
+        said = beat_evidence(analysis, params.ears)
+        beat = pulse(said, np.exp(evidence.chord), duration, given_times, given_places)
+        if known.beats is None:
+            changes = np.array([start for start, _, _ in recognise(evidence, duration, params.vocabulary, params.chord_switch, onsets)[0][1:]])
+            steady = steady_beats(onsets, features.MEL_RATE, changes, duration)
+            beat = pulse(said, np.exp(evidence.chord), duration, steady, given=False) if beat.yields_to(steady) else beat
+    downbeats = beat.beats[beat.positions == 1]
+    chords, confidences = recognise(evidence, duration, params.vocabulary, params.chord_switch, onsets, beat.beats, downbeats)
     if known.chords is not None:
         chords = [(label.start, label.end, label.reading.chord) for label in known.chords]
         confidences = [label.confidence for label in known.chords]
     if want_form:
-        form = sections(analysis.mel, evidence.pitches, chords, downbeats, duration)
-        instrument = instrument_of(analysis, params.ears)
+        bars = np.array(regular(downbeats))
+        form = sections(analysis.mel, evidence.pitches, chords, bars, duration, 60 / beat.tempo if beat.tempo else None, changes_of_metre(beat.metres, bars))
     keys = known.keys or keys_over_time(chords, find_key(chords))
     key = longest(keys) if known.keys else find_key(chords)
-    phrases = cadences(chords, keys, form, downbeats) if want_form else []
-    return Heard(duration, analysis.tuning, tempo, beats, positions, chords, confidences, key, keys, phrases, form, instrument, chroma(analysis), features.FRAME_RATE)
-
-
-def pulse(analysis: Analysis, onsets: np.ndarray, changes: np.ndarray, given: Beats | None) -> tuple[np.ndarray, np.ndarray, float]:
-    """Beats (s), their places in the bar, and the tempo (beats per minute): given ones, and what is not given as it is heard; changes of chords in s."""
-    if given is None:
-        beats, tempo = track(onsets, features.MEL_RATE, changes, analysis.duration)
-    else:
-        beats, tempo = given.times, 60 / float(np.median(np.diff(given.times)))
-    if given is not None and given.positions is not None:
-        return beats, given.positions, tempo
-    return beats, places_in_bar(beats, changes, bass_rise(analysis.mel, features.MEL_RATE, beats)), tempo
+    instruments = playing(analysis, params.ears) if want_form else []
+    phrases = cadences(chords, keys, form, bars) if want_form else []
+    return Heard(
+        duration,
+        analysis.tuning,
+        beat.tempo,
+        beat.beats,
+        beat.positions,
+        beat.sureness,
+        beat.metres,
+        chords,
+        confidences,
+        key,
+        keys,
+        phrases,
+        form,
+        instruments,
+        chroma(analysis),
+        features.FRAME_RATE,
+    )
 
 
 def chroma(analysis: Analysis) -> np.ndarray:

@@ -7,10 +7,14 @@ music21's Expander says, and nothing is copied. Times are beats of a quarter not
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ostinato.files import UserError
+from ostinato.harmony.metres import BeatGrid, Metre
 
 VELOCITY = 80
 #: Quarters a minute where a score says nothing, and those that are believed.
@@ -23,8 +27,18 @@ SAME = 1e-3
 Sounded = tuple[float, float, int, bool]
 
 
-def played(source: Path | str, programs: Sequence[int]) -> tuple[str | None, int, list[tuple[float, float, int, int, int]]]:
-    """Title, number of voices and rows of midi.NOTE of a score: a file, or text in ABC. Raises what music21 raises."""
+@dataclass(frozen=True)
+class Played:
+    """A score as it is played: its title, number of voices, rows of midi.NOTE, and its beats."""
+
+    title: str | None
+    voices: int
+    notes: list[tuple[float, float, int, int, int]]
+    beats: BeatGrid
+
+
+def played(source: Path | str, programs: Sequence[int]) -> Played:
+    """What is played of a score: a file, or text in ABC. Raises what music21 raises."""
     from music21 import converter
 
     score: Any = converter.parse(source, format="abc") if isinstance(source, str) else converter.parse(source, forceSource=True, storePickle=False)
@@ -33,15 +47,51 @@ def played(source: Path | str, programs: Sequence[int]) -> tuple[str | None, int
     order = _order(voices, measures)
     tempos: list[tuple[float, float]] = []
     notes: list[tuple[float, float, int, int]] = []
+    bars_played: list[tuple[Any, float]] = []
     for number, (voice, bars) in enumerate(zip(voices, measures)):
         program = programs[min(number, len(programs) - 1)]
         lengths = [later.offset - bar.offset for bar, later in zip(bars, bars[1:])] + [bar.duration.quarterLength for bar in bars[-1:]]
-        line = tied(sounded([(bars[i], lengths[i]) for i in order or range(len(bars))] or [(voice, 0)], tempos))
+        in_order = [(bars[i], lengths[i]) for i in order or range(len(bars))]
+        bars_played = bars_played or in_order
+        line = tied(sounded(in_order or [(voice, 0)], tempos))
         notes += [(start, start + SOUNDING * (end - start), pitch, program) for start, end, pitch in line]
     clock = _clock(tempos)
     metadata = score.metadata
     rows = [(clock(start), clock(end), pitch, VELOCITY, program) for start, end, pitch, program in unisons(notes)]
-    return (metadata.title or metadata.movementName) if metadata else None, len(voices), rows
+    return Played((metadata.title or metadata.movementName) if metadata else None, len(voices), rows, beats(bars_played, clock))
+
+
+def beats(bars: Sequence[tuple[Any, float]], clock: Any) -> BeatGrid:
+    """The beats of measures as they are played, given with their lengths in quarters; none from where no metre is named.
+
+    An upbeat, and a measure that a repeat parts in two, are parts of bars: beats are counted on from what of the bar is past.
+    """
+    times, firsts, divisions = [], [], []
+    at, past, metre, step = 0.0, 0.0, None, 1.0
+    for number, (bar, length) in enumerate(bars):
+        if bar.timeSignature is not None:
+            metre, step = _metre(bar.timeSignature)
+        if metre is not None:
+            whole = metre.beats * step
+            if number == 0 and length < whole - SAME:
+                past = whole - float(length)
+            first = -past % step
+            for place in np.arange(first, float(length) - SAME, step):
+                times.append(clock(at + place))
+                firsts.append((past + place) % whole < SAME)
+                divisions.append(metre.division)
+            past = 0.0 if past + length > whole - SAME else past + float(length)
+        at += float(length)
+    return BeatGrid.of(np.array(times), np.array(firsts, bool), np.array(divisions, int))
+
+
+def _metre(signature: Any) -> tuple[Metre | None, float]:
+    """A time signature as a metre, and its beat in quarters; None for one that is no metre of ours."""
+    try:
+        metre = Metre.parse(signature.ratioString)
+    except UserError:
+        return None, 1.0
+    return metre, 4 / signature.denominator * (3 if metre.division == 3 else 1)
 
 
 def _order(voices: list[Any], measures: list[list[Any]]) -> list[int] | None:

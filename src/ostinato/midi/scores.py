@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ostinato.files import UserError
+from ostinato.harmony.metres import BeatGrid
+from ostinato.midi.metadata import Known
 from ostinato.midi.notes import Piece, write_midi
 
 COLUMNS = ("path", "composer", "genre", "composition", "title")
@@ -88,13 +90,42 @@ def convert(source: Source, home: Path, folder: Path) -> tuple[str, ...]:
 
     collection, name = source.collection, f"{source.collection.name}/{source.name}"
     try:
-        title, voices, notes = played(source.text or home / source.path, collection.programs)
+        score = played(source.text or home / source.path, collection.programs)
     except Exception as error:  # whatever music21 stumbles over in a score; one must not end the run
         return source.path, "unreadable", f"{name}: {type(error).__name__}: {error}"
-    if voices not in collection.voices or not notes:
-        return source.path, "other_voices", f"{name}: {voices} voices with {len(notes)} notes; expected {collection.voices[0]} to {collection.voices[-1]} voices"
-    write_midi(folder / f"{name}.mid", Piece.of(notes))
-    return f"{name}.mid", collection.composer or "", collection.genre, name, _title(title) or source.name
+    if score.voices not in collection.voices or not score.notes:
+        return source.path, "other_voices", f"{name}: {score.voices} voices with {len(score.notes)} notes; expected {collection.voices[0]} to {collection.voices[-1]} voices"
+    write_midi(folder / f"{name}.mid", Piece.of(score.notes))
+    return f"{name}.mid", collection.composer or "", collection.genre, name, _title(score.title) or source.name
+
+
+@dataclass(frozen=True, eq=False)
+class Engraved:
+    """A score with its beats, for training an ear (see midi.performances)."""
+
+    path: Path
+    about: Known
+    collection: str
+    piece: Piece
+    grid: BeatGrid
+
+    def read(self) -> tuple[Piece, BeatGrid]:
+        """Notes and beats."""
+        return self.piece, self.grid
+
+
+def engraved(source: Source, home: Path) -> Engraved | None:
+    """A score with its beats; None for one that cannot be read, or that names no metre."""
+    from ostinato.midi.engraving import played
+
+    try:
+        score = played(source.text or home / source.path, source.collection.programs)
+    except Exception:  # whatever music21 stumbles over in a score; `scores-to-midi` lists them
+        return None
+    if not score.notes or not len(score.beats.downbeats):
+        return None
+    about = Known(f"{source.collection.name}/{source.name}", source.collection.composer, source.collection.genre)
+    return Engraved(Path(source.path) / source.name, about, source.collection.name, Piece.of(score.notes), score.beats)
 
 
 def _title(title: str | None) -> str:

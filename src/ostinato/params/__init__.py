@@ -33,6 +33,7 @@ class Etudes(Section):
     max_seconds: Seconds = Field(description="longest song, seconds")
     seed: Seed = Field(description="seed of the songs")
     soundfont: str | None = Field(description="path of a SoundFont; null: the TimGM6mb that pretty_midi brings")
+    metres: list[Literal["2/4", "3/4", "4/4", "5/4", "7/4", "6/8"]] = Field(min_length=1, description="metres that songs take turns in")
 
 
 class Corpus(Section):

@@ -35,7 +35,7 @@ METRICS: dict[str, tuple[str, str]] = {
     "bass": ("Bass", "share of the bass energy on the root asked"),
     "last_chord": ("Last chord", "how often the clip ends on the last chord asked"),
     "cadence": ("Cadence", "how often the ending closes as the one asked does, where that closes"),
-    "instrument": ("Instrument", "how often the instrument asked is the one heard"),
+    "instrument": ("Instrument", "how many of the instruments asked are those heard"),
     "triads_aligned": ("Triad, aligned", "root, third and fifth are the ones asked, with borders where they fit best"),
     "sevenths_aligned": ("Sevenths, aligned", "the whole chord, with borders where they fit best"),
     "majmin_labeller": ("Major/minor, labeller", "as the labeller's ear hears it, which also labelled the training music"),

@@ -1,4 +1,5 @@
-"""Optimisers: AdamW (Loshchilov & Hutter, 2019), or Muon (Jordan et al., 2024) for the matrices of the layers with AdamW for all else.
+"""Optimisers: AdamW (Loshchilov & Hutter, 2019), or Muon (Jordan et al., 2024) for the matrices of the layers, or the kernels that a model names, with AdamW for
+all else.
 
 Muon makes a step's momentum orthogonal, with steps as large as AdamW's (Liu et al., 2025), so both take one learning rate. In short trainings from nothing it
 needs half the steps and less (docs/log.md). Adapters are always AdamW's.
@@ -19,6 +20,12 @@ BETAS = (0.9, 0.95)
 def optimizer_for(model: Any, loop: Loop, plan: Schedule, method: Method | None) -> Any:
     """The optimiser of what is trained of a model."""
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    if hasattr(model, "kernels") and (method is None or method.optimizer == "muon"):  # an ear for chords
+        kernels = set(model.kernels())
+        rest = [p for name, p in trained.items() if name not in kernels]
+        return Together(
+            MuonOfKernels([trained[name] for name in sorted(kernels)], plan.lr, loop.weight_decay), torch.optim.AdamW(groups(rest, loop.weight_decay), lr=plan.lr, betas=BETAS)
+        )
     inner = {name: p for name, p in trained.items() if p.ndim == 2 and ".layers." in f".{name}"}
     if method is None or method.optimizer == "adamw" or method.lora or not inner:  # an adopted model has nothing that is trained
         return torch.optim.AdamW(groups(list(trained.values()), loop.weight_decay), lr=plan.lr, betas=BETAS)
@@ -44,6 +51,27 @@ class MuonInFloat32(torch.optim.Muon):
                 update = orthogonal(parameter.grad.lerp(momentum, group["momentum"]), group["ns_coefficients"], group["ns_steps"])
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 parameter.add_(update, alpha=-0.2 * math.sqrt(max(parameter.shape)) * group["lr"])
+
+
+class MuonOfKernels(torch.optim.Optimizer):
+    """`MuonInFloat32` for kernels of convolutions, each a matrix of [out, all that is summed]."""
+
+    COEFFICIENTS, STEPS, MOMENTUM = (3.4445, -4.775, 2.0315), 5, 0.95
+
+    def __init__(self, kernels: list[torch.nn.Parameter], lr: float, weight_decay: float) -> None:
+        super().__init__(kernels, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """One step."""
+        for group in self.param_groups:
+            for kernel in (p for p in group["params"] if p.grad is not None):
+                momentum = self.state[kernel].setdefault("momentum_buffer", torch.zeros_like(kernel))
+                momentum.lerp_(kernel.grad, 1 - self.MOMENTUM)
+                matrix = kernel.grad.lerp(momentum, self.MOMENTUM).flatten(1)
+                update = orthogonal(matrix, self.COEFFICIENTS, self.STEPS).reshape(kernel.shape)
+                kernel.mul_(1 - group["lr"] * group["weight_decay"])
+                kernel.add_(update, alpha=-0.2 * math.sqrt(max(matrix.shape)) * group["lr"])
 
 
 def orthogonal(matrix: torch.Tensor, coefficients: tuple[float, float, float], steps: int) -> torch.Tensor:

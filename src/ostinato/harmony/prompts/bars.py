@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ostinato.harmony.chords import Chord, Reading
+from ostinato.harmony.instruments import is_series
 from ostinato.harmony.numerals import Tonality, mode_of, read_numeral
 from ostinato.harmony.prompts.refusals import LEADING, WISHES, bars_of, refuse_misspelt, refuse_mixed, refuse_strangers, refuse_strays, words_of
 from ostinato.harmony.prompts.repeats import Bar, Bars, Refusal, say
@@ -137,12 +138,29 @@ def _named_by_colon(tokens: list[Token], draft: Draft) -> list[Token]:
     if any(token.is_harmony and after.kind not in ("word", "chords") for token, after in zip(tokens[:colon], tokens[1:])):
         return tokens
     refuse_misspelt(tokens, range(colon + 1))
-    draft.words = [token.text for token in tokens[: colon + 1] if token.kind in ("word", "joint", "by") or token.is_harmony]
+    draft.words = _listed(tokens[: colon + 1], with_harmony=True)
     return [token for token in tokens[: colon + 1] if token.kind in ("aside", "key")] + tokens[colon + 1 :]
+
+
+def _listed(tokens: Sequence[Token], with_harmony: bool = False) -> list[str]:
+    """The free words of tokens. Commas stay where the words are nothing but names of instruments, which they tell apart: `bass, guitar and drums`."""
+    words: list[str] = []
+    for token in tokens:
+        if token.kind in ("word", "joint", "by") or (with_harmony and token.is_harmony):
+            words.append(token.text)
+        elif token.kind == "comma" and token.text == "," and words:
+            words[-1] = words[-1].rstrip(",") + ","
+    plain = [word.rstrip(",") for word in words]
+    while words and plain[len(words) - 1].lower() in LEADING:
+        words.pop()
+    return [*words[:-1], *plain[len(words) - 1 :]] if words and is_series(plain[: len(words)]) else plain
 
 
 def _instrument(front: Sequence[Token]) -> list[str]:
     """The words before the first chord, with their brackets, without those that lead on to it."""
+    listed = _listed(front)
+    if any(word.endswith(",") for word in listed):
+        return _trimmed(listed)
     words: list[str] = []
     opened = ""
     for token in front:
@@ -168,7 +186,7 @@ def _played_by(body: list[Token], draft: Draft) -> list[Token]:
     tail = body[start + 1 :] if start is not None else []
     if draft.words or any(token.kind not in (*SIGNS, "word", "joint", "by", "aside", "key") for token in tail):
         return body
-    words = [token.text for token in tail if token.kind in ("word", "joint", "by")]
+    words = _listed(tail)
     while words and words[0].lower() in LEADING:
         words = words[1:]
     if not words or any(token.kind == "word" for token in body[last:start]):

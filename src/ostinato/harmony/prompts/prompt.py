@@ -1,6 +1,7 @@
 """Prompts: from chord labels to text and back, in one grammar.
 
-A prompt is an instrument (free words, perhaps none) and a list of bars, each with one or more chords that share the bar evenly.
+A prompt is an instrument (free words, perhaps none; several are joined as `piano, bass and drums`, see harmony.instruments) and a list of bars, each with one or more chords
+that share the bar evenly.
 
     prompt  := [instrument] bars            "piano CMajor", "ukulele Cmaj, followed by Fmaj, Gmaj, and Cmaj", "C G on a piano", "FM synth: C G"
     bars    := bar (separator bar)*         separators: a blank, ", ", "-", ">", arrows, "followed by", "then", "to", "and"

@@ -1,6 +1,7 @@
-"""The tasks that train ears (see ears.nets): chords with bass and notes for the labeller and the judge, the instrument for the third.
+"""The task that trains the ears for chords (see ears.nets): chords with bass and notes, for the labeller and the judge. (Instruments: train.tasks.instruments.)
 
-Every batch is drawn anew from (seed, step): clips are transposed by shifting their spectra, and equalised and made louder or softer at random.
+Every batch is drawn anew from (seed, step): clips are transposed by shifting their spectra, equalised, each semitone made louder or softer for the whole clip, and some
+are laid over a clip without a chord (drums, noise, speech), all at random: a few thousand clips are learnt by heart otherwise.
 The loss of chords is the cross-entropy of the chord, plus that of the bass and of which notes sound (structured training; McFee & Bello, 2017).
 """
 
@@ -27,7 +28,11 @@ from ostinato.train.steps import VALIDATION_SEED
 TRANSPOSE = 6
 #: Every so many clips one is kept for validation.
 VALID_EVERY = 25
-BASS_WEIGHT, NOTES_WEIGHT = 0.4, 1.0
+BASS_WEIGHT, NOTES_WEIGHT = 0.5, 1.0
+#: A semitone's gain varies by up to so many dB (standard deviation).
+UNEVEN = 4.0
+#: Share of clips that get a background, and how much softer than their own loud frames it is, dB.
+BACKGROUND, SOFTER = 0.3, (3.0, 24.0)
 
 
 @dataclass(frozen=True)
@@ -51,56 +56,63 @@ class EarTask:
             raise UserError(f"ears.{ear}.plan: epochs: expected null and a number of steps")
         self.ear, self.plan, self.seed, self.steps, self.validation_examples = ear, plan, loop.seed, plan.steps, loop.validation_examples
         self.spectra = np.load(drills / "spectra.npy", mmap_mode="r")
-        self.labels = np.load(drills / ("instruments.npy" if ear == "instruments" else "labels.npy"))
-        usable = np.flatnonzero(self.labels >= 0) if ear == "instruments" else np.arange(len(self.labels))
+        self.labels = np.load(drills / "labels.npy")
+        usable = np.arange(len(self.labels))
         valid = usable % VALID_EVERY == 0
         self.clips = {"train": usable[~valid], "valid": usable[valid]}
+        chordless = np.flatnonzero((self.labels[..., 0] == NO_PITCH).all(axis=1))
+        self.backgrounds = np.intersect1d(self.clips["train"], chordless)
         torch.manual_seed(loop.seed)
         self.model = NETWORKS[ear]()
 
     def batch(self, split: str, step: int) -> Examples:
         """Spectra and labels of a step's batch; or what is validated on, the same for every run."""
         rng = np.random.default_rng([self.seed, 0, step] if split == "train" else VALIDATION_SEED)
-        clips = np.sort(rng.choice(self.clips[split], self.plan.batch_size if split == "train" else self.validation_examples, p=self._shares(split)))
+        clips = np.sort(rng.choice(self.clips[split], self.plan.batch_size if split == "train" else self.validation_examples))
         spectra, labels = np.stack([self.spectra[k] for k in clips]).astype(np.float32), self.labels[clips].astype(np.int64)
         if split == "train":
             spectra, labels = self._varied(spectra, labels, rng)
         return Examples(torch.from_numpy(spectra), torch.from_numpy(labels))
 
     def loss(self, batch: Examples, rows: range) -> tuple[torch.Tensor, int]:
-        """What rows of a batch add to its mean loss (nats), and the frames (for instruments: clips) in them. Batch normalisation wants batches whole in training."""
+        """What rows of a batch add to its mean loss (nats), and the frames in them. Batch normalisation wants batches whole in training."""
         if self.model.training and len(rows) < len(batch):
             raise UserError(f"ears.{self.ear}: a batch of {len(batch)} clips is more than memory holds; lower plan.batch_size")
         labels = batch.labels[rows.start : rows.stop]
         with torch.autocast(self.device, torch.bfloat16):
             logits = self.model(batch.spectra[rows.start : rows.stop])
-        if self.ear == "instruments":
-            return functional.cross_entropy(logits.float(), labels) * len(labels) / len(batch), len(labels)
         return chord_loss({name: value.float() for name, value in logits.items()}, labels, batch.labels), labels.shape[0] * labels.shape[1]
-
-    def _shares(self, split: str) -> np.ndarray | None:
-        """How often each clip is drawn: all alike, but instruments in equal shares."""
-        if self.ear != "instruments":
-            return None
-        of_clip = self.labels[self.clips[split]]
-        weights = 1 / np.bincount(of_clip)[of_clip]
-        return weights / weights.sum()
 
     def _varied(self, spectra: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         bins = spectra.shape[2]
-        if self.ear != "instruments":
-            shifts = rng.integers(-TRANSPOSE + 1, TRANSPOSE + 1, len(spectra))
-            spectra = np.stack([_shift(clip, int(shift) * BINS_PER_SEMITONE) for clip, shift in zip(spectra, shifts)])
-            for column in (0, 2):
-                pitched = labels[..., column] != NO_PITCH
-                labels[..., column] = np.where(pitched, (labels[..., column] + shifts[:, None]) % 12, NO_PITCH)
+        shifts = rng.integers(-TRANSPOSE + 1, TRANSPOSE + 1, len(spectra))
+        spectra = np.stack([_shift(clip, int(shift) * BINS_PER_SEMITONE) for clip, shift in zip(spectra, shifts)])
+        for column in (0, 2):
+            pitched = labels[..., column] != NO_PITCH
+            labels[..., column] = np.where(pitched, (labels[..., column] + shifts[:, None]) % 12, NO_PITCH)
+        semitones = rng.normal(0, 1, (len(spectra), -(-bins // BINS_PER_SEMITONE))) * rng.uniform(0, UNEVEN, (len(spectra), 1))
+        spectra = spectra * _gains(np.repeat(semitones, BINS_PER_SEMITONE, axis=1)[:, :bins])
+        spectra = self._over_backgrounds(spectra, rng)
         knots = rng.normal(0, 4, (len(spectra), 6)) + rng.normal(0, 3, (len(spectra), 1))
         gains = np.stack([np.interp(np.linspace(0, 5, bins), np.arange(6), row) for row in knots])
-        return spectra * (10 ** (gains / 20)).astype(np.float32)[:, None], labels
+        return spectra * _gains(gains), labels
+
+    def _over_backgrounds(self, spectra: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Some clips with something that has no chord behind them: their powers add up."""
+        for k in range(len(spectra)):
+            if rng.random() < BACKGROUND and len(self.backgrounds):
+                other = self.spectra[int(rng.choice(self.backgrounds))].astype(np.float32) * 10 ** (-rng.uniform(*SOFTER) / 20)
+                spectra[k] = np.sqrt(spectra[k] ** 2 + other.astype(np.float32) ** 2)
+        return spectra
 
     def save(self, folder: Path) -> None:
         """Write the trained network into `folder`."""
         save_weights(folder / f"{self.ear}.safetensors", self.model)
+
+
+def _gains(decibels: np.ndarray) -> np.ndarray:
+    """Gains [B, bins] in dB as factors of spectra [B, T, bins]."""
+    return (10 ** (decibels / 20)).astype(np.float32)[:, None]
 
 
 def _shift(spectrum: np.ndarray, bins: int) -> np.ndarray:
@@ -140,4 +152,4 @@ def sounding(root: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:
 
 def build(config: dict[str, Any], device: str = "cpu") -> EarTask:
     """The task of a training job's configuration (see commands.ear)."""
-    return EarTask(config["ear"], Path(config["drills"]), Loop.model_validate(config["loop"]), Plan.model_validate(config["plan"]))
+    return EarTask(config["ear"], Path(config["drills"]), Loop.of(config["loop"]), Plan.model_validate(config["plan"]))
