@@ -35,7 +35,7 @@ from ostinato.listen.beat_scores import COLUMNS, Piece, composed, held_out, mean
 from ostinato.listen.hear import hear
 from ostinato.params import Params, load
 
-#: What the best of the field reach (issue 20's goals), by collection.
+#: What the best of the field reach, by collection.
 WANTED = {"pop909": {"beat F": 85.0, "AMLt": 93.0, "downbeat F": 78.0}, "asap": {"beat F": 72.0, "downbeat F": 52.0}}
 #: Run by an interpreter that has madmom: one line of JSON, (time, place in the bar) of each beat, for each file.
 MADMOM = """import importlib.metadata, json, sys

@@ -8,6 +8,7 @@ from glob import glob
 
 from ostinato import lists
 from ostinato.corpus.listing import recordings_in
+from ostinato.ears.labels import EARS
 from ostinato.escapes import shown
 from ostinato.files import UserError, write_json
 from ostinato.graph import inputs, sections
@@ -170,7 +171,6 @@ EVIDENCE = {"before": "results/models/base", "after": "results/models/tuned"} | 
 PRETRAINED = [f"pretrain-{k}" for k in range(len(MIDI_PLANS))]
 MIDI_MODELS = ["pretrained", *PARAMS.midi.train.composers]
 MIDI_MODEL = ["state_dict.bin", "tokenizer.json", "events.jsonl", "summary.json"]
-EARS = ["labeller", "judge", "instruments", "beats"]
 #: What comes after a checkpoint and need not be made anew because the checkpoint ran.
 AFTER, AFTER_MIDI = ancient("results/codes/segments.npz"), ancient("results/midi/tokens/words.jsonl")
 

@@ -163,7 +163,7 @@ def test_form_is_aaba(verse, bridge, bars):
     part = np.repeat([0, 0, 1, 0], round(bars * BAR * features.MEL_RATE))  # the bridge has another timbre, and strokes at another pace
     since = np.arange(len(part)) % np.where(part, 20, 25)
     mel = 10 ** rng.uniform(-1, 1, (2, features.MELS))[part] * (0.1 + np.exp(-since / 4))[:, None] * 10 ** rng.normal(0, 0.05, (len(part), features.MELS))
-    found = sections(mel, pitches, chords, np.arange(0, duration, BAR), duration)
+    found = sections(mel, pitches, chords, np.arange(0, duration, BAR), duration, BAR / 4)
     assert [(round(start / BAR), round(end / BAR), letter) for start, end, letter in found] == [
         (0, bars, "A"),
         (bars, 2 * bars, "A"),

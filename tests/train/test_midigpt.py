@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -157,9 +158,9 @@ def test_muon_in_float32_does_what_torchs_does():
     rng = torch.Generator().manual_seed(0)
     start = [torch.randn(shape, generator=rng) for shape in ((8, 24), (24, 8))]
     ends = []
-    for kind in (torch.optim.Muon, MuonInFloat32):
+    for kind in (partial(torch.optim.Muon, momentum=0.95, adjust_lr_fn="match_rms_adamw"), MuonInFloat32):
         parameters = [torch.nn.Parameter(one.clone()) for one in start]
-        optimizer = kind(parameters, lr=1e-2, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw")
+        optimizer = kind(parameters, lr=1e-2, weight_decay=0.1)
         for _ in range(3):
             optimizer.zero_grad()
             sum((p - 1).square().sum() for p in parameters).backward()

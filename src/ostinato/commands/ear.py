@@ -12,7 +12,7 @@ from ostinato.ears.labels import EARS
 from ostinato.files import atomic, read_json
 from ostinato.machine import trained_on
 from ostinato.params import part
-from ostinato.params.blocks import Launch, Plan
+from ostinato.params.blocks import Launch, Loop, Method, Plan
 from ostinato.params.ears import EarTraining
 from ostinato.sidecars import write_sidecar
 from ostinato.train.launch import deliver, launch
@@ -47,6 +47,12 @@ def run(args: argparse.Namespace) -> None:
 
 def configuration(args: argparse.Namespace) -> dict[str, Any]:
     """Everything the job needs, as plain JSON, with its signature and folder."""
-    loop, plan = part(EarTraining, "ears", args.params), part(Plan, "plan", args.plan)
-    config = {"task": f"ostinato.train.tasks.{TASKS.get(args.ear, 'ears')}", "name": f"ear-{args.ear}", "ear": args.ear, "loop": loop.model_dump(), "plan": plan.model_dump()}
+    training, plan = part(EarTraining, "ears", args.params), part(Plan, "plan", args.plan)
+    loop = Loop.of(training.model_dump()).model_dump() | {"method": method_of(training)}
+    config = {"task": f"ostinato.train.tasks.{TASKS.get(args.ear, 'ears')}", "name": f"ear-{args.ear}", "ear": args.ear, "loop": loop, "plan": plan.model_dump()}
     return signed(config, [args.drills], args.runs) | {"drills": str(args.drills.resolve())}
+
+
+def method_of(training: EarTraining) -> dict[str, Any]:
+    """How ears are trained, as plain JSON: whole batches, in the precision that their tasks choose."""
+    return Method(optimizer=training.optimizer, precision="bf16", micro_batch=None, checkpointing=False, lora=None, ema=None, deterministic=False).model_dump()

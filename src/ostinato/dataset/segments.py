@@ -22,7 +22,7 @@ from ostinato.corpus.recordings import read
 from ostinato.dataset.cuts import bars_between, confidence, cut
 from ostinato.files import hash_value, write_json
 from ostinato.harmony.instruments import series
-from ostinato.harmony.metres import Metre
+from ostinato.harmony.metres import MetreSpan
 from ostinato.harmony.prompts.prompt import Prompt, draw_phrasing, is_instrument
 from ostinato.listen import jamsfile
 from ostinato.listen.bars import changes, regular
@@ -94,7 +94,7 @@ def describe(name: str, song: dict[str, Any], heard: jamsfile.Description, start
     }
 
 
-def metre_between(start: float, end: float, metres: list[tuple[float, float, Metre, float]]) -> str | None:
+def metre_between(start: float, end: float, metres: list[MetreSpan]) -> str | None:
     """The metre of most of a segment, such as `3/4`; None where no beats were heard."""
     shares = {span: min(end, span[1]) - max(start, span[0]) for span in metres}
     return str(max(shares, key=lambda span: shares[span])[2]) if shares else None

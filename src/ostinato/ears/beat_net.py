@@ -15,9 +15,7 @@ from torch.nn import functional
 
 from ostinato.ears import features
 from ostinato.ears.labels import BAR_LENGTHS
-
-#: Magnitudes are compressed as log(1 + COMPRESSION * x).
-COMPRESSION = 30.0
+from ostinato.ears.nets import compress
 
 
 class Dilated(nn.Module):
@@ -63,7 +61,7 @@ class BeatNet(nn.Module):
         self.heads = nn.Linear(width, 3 + len(BAR_LENGTHS))
 
     def forward(self, spectrum: torch.Tensor) -> dict[str, torch.Tensor]:
-        x = self.front(torch.log1p(COMPRESSION * spectrum)[:, None])
+        x = self.front(compress(spectrum)[:, None])
         x = self.inner(x.permute(0, 2, 1, 3).flatten(2))
         for layer in self.layers:
             x = layer(x)

@@ -30,7 +30,7 @@ HOP = 1600
 FRAME_RATE = RATE / HOP
 MEL_HOP = 320
 MEL_RATE = RATE / MEL_HOP
-MELS, BEAT_BANDS = 40, 80
+MELS, BEAT_BANDS, BEAT_WINDOW = 40, 80, 1024
 FINE_HOP, FINE_WINDOW, FINE_BANDS = 800, 2048, 128
 FINE_RATE = RATE // FINE_HOP
 BINS_PER_SEMITONE = PER_OCTAVE // 12
@@ -80,29 +80,23 @@ def log_spectrum(block: Block, tuning: float) -> np.ndarray:
     return _within(spectrum.T @ _triangles(round(tuning, 2)), block, HOP)
 
 
-def mel(block: Block, tuning: float = 0.0) -> np.ndarray:
-    """Mel magnitudes of a block: [frames, MELS] at MEL_RATE; no tuning moves them."""
+def mel(block: Block) -> np.ndarray:
+    """Mel magnitudes of a block: [frames, MELS] at MEL_RATE."""
     spectrum = librosa.feature.melspectrogram(y=block.samples, sr=RATE, hop_length=MEL_HOP, n_fft=1024, n_mels=MELS, power=1.0)
     return _within(spectrum.T, block, MEL_HOP)
 
 
 def beat_bands(block: Block) -> np.ndarray:
     """Mel magnitudes of a block, finer: [frames, BEAT_BANDS] at MEL_RATE; a sine has about its amplitude."""
-    spectrum = np.abs(librosa.stft(block.samples, n_fft=1024, hop_length=MEL_HOP)) * np.float32(4 / 1024)
-    return _within(spectrum.T @ _beat_filters(), block, MEL_HOP)
+    spectrum = np.abs(librosa.stft(block.samples, n_fft=BEAT_WINDOW, hop_length=MEL_HOP)) * np.float32(4 / BEAT_WINDOW)
+    return _within(spectrum.T @ _mel_filters(BEAT_WINDOW, BEAT_BANDS), block, MEL_HOP)
 
 
-@cache
-def _beat_filters() -> np.ndarray:
-    """Triangles on the mel scale with a peak of 1: [513, BEAT_BANDS]."""
-    return librosa.filters.mel(sr=RATE, n_fft=1024, n_mels=BEAT_BANDS, fmin=30, norm=None).T.astype(np.float32)
-
-
-def fine(block: Block, tuning: float = 0.0) -> np.ndarray:
-    """Square roots of the power in fine mel bands: [frames, FINE_BANDS] at FINE_RATE; no tuning moves them."""
+def fine(block: Block) -> np.ndarray:
+    """Square roots of the power in fine mel bands: [frames, FINE_BANDS] at FINE_RATE."""
     spectrum = librosa.stft(block.samples, n_fft=FINE_WINDOW, hop_length=FINE_HOP)
     power = spectrum.real**2 + spectrum.imag**2
-    return _within(np.sqrt(power.T @ _fine_bands()), block, FINE_HOP)
+    return _within(np.sqrt(power.T @ _mel_filters(FINE_WINDOW, FINE_BANDS)), block, FINE_HOP)
 
 
 def level(block: Block) -> np.ndarray:
@@ -129,10 +123,9 @@ def _within(spectrum: np.ndarray, block: Block, hop: int) -> np.ndarray:
 
 
 @cache
-def _fine_bands() -> np.ndarray:
-    """Mel filters [FINE_WINDOW / 2 + 1, FINE_BANDS], each with a peak of 1, so that bands of one width below 1 kHz are alike."""
-    filters = librosa.filters.mel(sr=RATE, n_fft=FINE_WINDOW, n_mels=FINE_BANDS, fmin=30.0, norm=None)
-    return np.ascontiguousarray(filters.T, dtype=np.float32)
+def _mel_filters(points: int, bands: int) -> np.ndarray:
+    """Triangles on the mel scale [points / 2 + 1, bands], each with a peak of 1, so that bands of one width below 1 kHz are alike."""
+    return np.ascontiguousarray(librosa.filters.mel(sr=RATE, n_fft=points, n_mels=bands, fmin=30.0, norm=None).T, dtype=np.float32)
 
 
 @cache

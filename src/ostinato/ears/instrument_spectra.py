@@ -1,9 +1,9 @@
 """Render the parts that the instruments' ear is trained on, as spectra, and say when a part of a mix is heard.
 
 `write` leaves in a folder `spectra.npy` float16 [clips, frames, FINE_BANDS], clips of mixes.SECONDS, each divided by its `fine_loudness`, and `families.npy` int8 [clips],
-the number of the
-family of each, NOTHING for noise, talk and the like. Clips k, k + 1, ... from a multiple of PARTS on are parts of one piece: they fit together. A piece depends on the seed,
-its number and its SoundFont alone. Spectra are roots of power, so that the squares of parts add up to those of their mix, but for what interference does.
+the number of the family of each, NOTHING for noise, talk and the like. Clips k, k + 1, ... from a multiple of PARTS on are parts of one piece: they fit together. A piece
+depends on the seed, its number and its SoundFont alone. Spectra are roots of power, so that the squares of parts add up to those of their mix, but for what interference
+does.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import soxr
 from ostinato.compiling import compiled_alone
 from ostinato.ears import features
 from ostinato.ears.labels import fine_loudness
+from ostinato.ears.spectra import chunks
 from ostinato.etudes import effects, mixes
 from ostinato.etudes.mixes import PARTS, SECONDS
 from ostinato.etudes.rendering import SAMPLE_RATE, Player
@@ -33,14 +34,18 @@ SOUNDS_EVERY, CHUNK = 16, 50
 HEARD, UNHEARD = (-25.0, -18.0), (-40.0, -35.0)
 
 
+def size(params: Drills) -> int:
+    """Bytes that the spectra take."""
+    return 2 * -(-params.clips // PARTS) * PARTS * FRAMES * features.FINE_BANDS
+
+
 def write(folder: Path, params: Drills, fonts: list[Path]) -> None:
     """Render so many clips, in whole pieces, and write both arrays."""
     count = -(-params.clips // PARTS)
     spectra = np.lib.format.open_memmap(folder / "spectra.npy", "w+", np.float16, (count * PARTS, FRAMES, features.FINE_BANDS))
     families = np.zeros(count * PARTS, np.int8)
-    tasks = [(font, range(first + k, min(first + CHUNK * len(fonts), count), len(fonts))) for first in range(0, count, CHUNK * len(fonts)) for k, font in enumerate(fonts)]
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for numbers, pieces in pool.map(partial(_chunk, seed=params.seed), tasks):
+        for numbers, pieces in pool.map(partial(_chunk, seed=params.seed), chunks(count, fonts, CHUNK)):
             for number, clips in zip(numbers, pieces):
                 for k, (family, spectrum) in enumerate(clips, number * PARTS):
                     spectra[k], families[k] = spectrum, family

@@ -11,8 +11,8 @@ from ostinato.harmony.chords import Chord
 QUALITIES = ("maj", "min", "7", "maj7", "min7", "sus4", "sus2", "dim", "aug", "hdim7", "dim7", "maj6", "min6", "minmaj7", "5")
 #: Other qualities count as the one they contain.
 REDUCED = {"9": "7", "maj9": "maj7", "min9": "min7"}
-#: Each network and the spectrum (a function of `frames`) it looks at.
-SPECTRA = {"labeller": "constant_q", "judge": "log_spectrum", "instruments": "fine"}
+#: Each network for chords and the spectrum (a function of `features`) it looks at.
+SPECTRA = {"labeller": "constant_q", "judge": "log_spectrum"}
 #: All networks, in the order they are told of.
 EARS = ("labeller", "judge", "instruments", "beats")
 #: Beats of a bar that the ear for beats tells apart.

@@ -1,4 +1,4 @@
-"""Small networks: what a frame's spectrum says of chord, bass and notes; and all of them by name (instruments: ears.instrument_net).
+"""The two networks for chords: what a frame's spectrum says of chord, bass and notes (instruments: ears.instrument_net; beats: ears.beat_net).
 
 - `PitchNet`, the labeller: constant-Q in; harmonics are stacked as channels, octaves folded onto a circle of twelve pitch classes, and everything after
   treats all pitch classes alike (circular convolutions), dilated in time. What is learnt of C is known of F#. (Stacked harmonics:
@@ -19,8 +19,6 @@ from torch import nn
 from torch.nn import functional
 
 from ostinato.ears import features
-from ostinato.ears.beat_net import BeatNet
-from ostinato.ears.instrument_net import InstrumentNet
 from ostinato.ears.labels import QUALITIES
 
 #: Magnitudes are compressed as log(1 + COMPRESSION * x).
@@ -147,6 +145,3 @@ class RecurrentNet(nn.Module):
     def heads(self, embedded: torch.Tensor) -> dict[str, torch.Tensor]:
         """Logits from what `embed` gives."""
         return {"chord": self.chord(embedded), "bass": self.bass(embedded), "pitches": self.pitch(embedded)}
-
-
-NETWORKS: dict[str, type[nn.Module]] = {"labeller": PitchNet, "judge": RecurrentNet, "instruments": InstrumentNet, "beats": BeatNet}

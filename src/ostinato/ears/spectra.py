@@ -6,6 +6,8 @@ and its SoundFont alone. No sound is kept: twenty hours of it would be 4 GB.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from ostinato.params.ears import Drills
 
 SECONDS = 12.0
 FRAMES = round(SECONDS * features.FRAME_RATE)
+BINS = {"labeller": features.CONSTANT_Q_BINS, "judge": features.LOG_BINS}
 #: Clips one process renders with one loaded SoundFont.
 CHUNK = 50
 #: Shares of clips without music, with drums alone, and interrupted by something that is no music.
@@ -38,6 +41,22 @@ def chunks(clips: int, fonts: list[Path], chunk: int = CHUNK) -> list[tuple[Path
     """(SoundFont, numbers of clips): fonts take turns clip by clip, and a process loads one font for so many clips."""
     size = chunk * len(fonts)
     return [(font, range(first + number, min(first + size, clips), len(fonts))) for first in range(0, clips, size) for number, font in enumerate(fonts)]
+
+
+def size(params: Drills) -> int:
+    """Bytes that the spectra take, at most."""
+    return 2 * params.clips * FRAMES * max(BINS.values())
+
+
+def write(folder: Path, params: Drills, fonts: list[Path], ear: str) -> None:
+    """Render all clips for an ear and write both arrays."""
+    spectra = np.lib.format.open_memmap(folder / "spectra.npy", "w+", np.float16, (params.clips, FRAMES, BINS[ear]))
+    labels = np.zeros((params.clips, FRAMES, 3), np.int8)
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for numbers, rendered in pool.map(partial(chunk, params=params, ear=ear), chunks(params.clips, fonts)):
+            for k, (spectrum, truth) in zip(numbers, rendered):
+                spectra[k], labels[k] = spectrum, truth
+    np.save(folder / "labels.npy", labels)
 
 
 def chunk(task: tuple[Path, range], params: Drills, ear: str) -> tuple[range, list[Rendered]]:
@@ -83,7 +102,7 @@ def perform(rng: np.random.Generator, player: Player, synthesised: float) -> tup
 
 def played(drill: drills.Drill, player: Player, seconds: float, rng: np.random.Generator, drawn: bool) -> np.ndarray:
     """The clip as the SoundFont plays it, or instruments that are `drawn` for it, with its singer and its amplifier: float32 mono [T] at SAMPLE_RATE, peak PEAK."""
-    play = partial(synthesise, family=drill.family, rng=rng) if drawn else lambda player, parts, seconds: player.play(parts, seconds)
+    play = partial(synthesise, family=drill.family, rng=rng) if drawn else Player.play
     if drill.driven:
         sound = effects.overdrive(play(player, drill.parts[:1], seconds), rng)
         if drill.parts[1:]:

@@ -40,7 +40,7 @@ def load_ear(ear: str, folder: str | None) -> nn.Module:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from ostinato.ears.nets import NETWORKS
+    from ostinato.ears.networks import NETWORKS
 
     path, model = weights_file(ear, folder), NETWORKS[ear]()
     try:

@@ -13,8 +13,6 @@ import numpy as np
 
 from ostinato.files import UserError
 
-#: Metres that are heard, the usual ones first.
-BEATS = (4, 3, 2, 5, 6, 7)
 #: Upper numbers of compound metres, written over 8 or 16.
 COMPOUND = (6, 9, 12)
 
@@ -44,6 +42,8 @@ class Metre:
 
 
 COMMON_TIME = Metre(4)
+#: (start, end, metre, how sure it is: 0-1), times in seconds.
+MetreSpan = tuple[float, float, Metre, float]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ostinato.harmony.metres import Metre
+from ostinato.harmony.metres import Metre, MetreSpan
 
 #: Bars are as long as each other within this share: less than half a beat of any metre up to 4, and more than what a tempo drifts in three bars.
 ALIKE = 0.12
@@ -49,14 +49,14 @@ def _alike(length: float, other: float) -> bool:
     return abs(length - other) <= ALIKE * other
 
 
-def changes(metres: Sequence[tuple[float, float, Metre, float]], downbeats: Sequence[float] | np.ndarray) -> list[float]:
+def changes(metres: Sequence[MetreSpan], downbeats: Sequence[float] | np.ndarray) -> list[float]:
     """When another metre begins, for at least SETTLED_BARS bars after as many of the one before; spans as `Heard.metres` has them."""
     starts = np.asarray(downbeats, float)
     settled = [(start, metre) for start, end, metre, _ in metres if ((starts >= start - 1e-3) & (starts < end - 1e-3)).sum() >= SETTLED_BARS]
     return [start for (start, metre), (_, before) in zip(settled[1:], settled) if metre != before]
 
 
-def counted(beats: Sequence[float], positions: Sequence[float], duration: float) -> list[tuple[float, float, Metre, float]]:
+def counted(beats: Sequence[float], positions: Sequence[float], duration: float) -> list[MetreSpan]:
     """The metres that places in the bar count, as `Heard.metres` has them over 0..duration (s): bars of as many beats, one after another; none without a whole bar.
 
     Places do not tell how beats divide, so 6/8 is 2/4 here. A bar of another length that stays by itself is a metre of its own.

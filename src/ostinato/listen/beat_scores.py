@@ -17,14 +17,13 @@ import mir_eval
 import numpy as np
 
 from ostinato.etudes import metred
-from ostinato.etudes.rendering import SAMPLE_RATE, Part, Player, soundfont
+from ostinato.etudes.rendering import SAMPLE_RATE, Player, soundfont
 from ostinato.files import UserError
 from ostinato.harmony.metres import BeatGrid
 from ostinato.listen.hear import hear
-from ostinato.midi import notes as midi
 from ostinato.midi.annotations import Annotated, annotated
 from ostinato.midi.performances import is_held_out
-from ostinato.midi.rendering import pedalled
+from ostinato.midi.rendering import parts_of, pedalled
 from ostinato.params import Listen
 from ostinato.params.ears import BeatDrills
 
@@ -78,13 +77,7 @@ def rendered(annotation: Annotated, player: Player, seconds: float) -> Piece | N
         return None
     piece = pedalled(piece.between(0, seconds))
     length = min(seconds, piece.seconds + 1)
-    parts = [_part(piece, program) for program in piece.programs]
-    return Piece(f"{annotation.path.parent.name}-{annotation.path.stem}", player.play(parts, length), grid.between(0, length))
-
-
-def _part(piece: midi.Piece, program: int) -> Part:
-    notes = piece.notes[piece.notes["program"] == program]
-    return Part(max(0, program), [(float(n["start"]), float(n["end"] - n["start"]), int(n["pitch"]), int(n["velocity"])) for n in notes], drums=program == midi.DRUMS)
+    return Piece(f"{annotation.path.parent.name}-{annotation.path.stem}", player.play(parts_of(piece), length), grid.between(0, length))
 
 
 def composed(count: int, player: Player) -> list[Piece]:

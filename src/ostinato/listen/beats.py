@@ -14,7 +14,7 @@ import numpy as np
 
 from ostinato.ears.features import FRAME_RATE, MEL_RATE
 from ostinato.ears.labels import BAR_LENGTHS
-from ostinato.harmony.metres import Metre
+from ostinato.harmony.metres import Metre, MetreSpan
 
 #: Time from beat to beat, frames: 375 to 27 beats a minute.
 SHORTEST, LONGEST = 8, 110
@@ -39,8 +39,6 @@ HEARD_AS = 16
 BESIDE = 3
 #: Beats on either side that one is aligned with, where all lie on a line within STEADY s: frames are 20 ms, and cuts want more.
 NEIGHBOURS, STEADY = 4, 0.03
-
-MetreSpan = tuple[float, float, Metre, float]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from ostinato.ears.spectra import chunks, perform
 from ostinato.etudes.rendering import SAMPLE_RATE, Player, soundfont
 from ostinato.harmony.instruments import FAMILIES
 from ostinato.listen import beat_scores, instrument_scores
-from ostinato.listen.calibration import Said, by_quality, expected_error, said
+from ostinato.listen.calibration import by_quality, expected_error, said
 from ostinato.listen.hear import hear
 from ostinato.params import Listen
 from ostinato.params.ears import Drills, Ears
@@ -39,7 +38,7 @@ def evaluate(params: Drills, listen: Listen) -> dict[str, Any]:
         rows = [row for some in pool.map(partial(_hear_chunk, params=params, listen=listen), tasks) for row in some]
     scores: dict[str, Any] = {ear: summarise(rows, ear) for ear in ("labeller", "judge")}
     for ear in ("labeller", "judge"):
-        answers = [Said(*answer) for row in rows for answer in row[f"{ear} said"]]
+        answers = [answer for row in rows for answer in row[f"{ear} said"]]
         scores[ear] |= {"calibration error": round(expected_error(answers), 3), "by quality": by_quality(answers)}
     scores["instruments"] = instrument_scores.scores([row["instruments"] for row in rows])
     scores["agreement"] = {"majmin": _weighted([(row["agreement"], row["seconds"]) for row in rows])}
@@ -74,7 +73,7 @@ def hear_clip(k: int, params: Drills, player: Player, listen: Listen) -> dict[st
         "instruments": instrument_scores.hear_clip(k, params.seed, player, listen, worn=False),
         "agreement": compare(timelines["judge"], timelines["labeller"], ("majmin",))["majmin"][0],
         **{ear: compare(asked, found, METRICS) for ear, found in timelines.items()},
-        **{f"{ear} said": [astuple(answer) for answer in said(truth, found.chords, found.confidences)] for ear, found in heard.items()},
+        **{f"{ear} said": said(truth, found.chords, found.confidences) for ear, found in heard.items()},
     }
 
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,13 +84,8 @@ def chord_evidence(analysis: Analysis, ear: str, folder: str | None) -> Evidence
     import torch
 
     network, scaled = load_ear(ear, folder), torch.from_numpy(analysis.spectrum / np.float32(loudness(analysis.level)))
-    parts: list[dict[str, torch.Tensor]] = []
     with torch.inference_mode():
-        for first in range(0, len(scaled), PIECE):
-            before = min(first, CONTEXT)
-            values = _listen(network, scaled[None, first - before : first + PIECE + CONTEXT])
-            parts.append({name: value[0, before : before + PIECE] for name, value in values.items()})
-        joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        joined = _in_pieces(partial(_listen, network), scaled, PIECE, CONTEXT)
         return Evidence(joined["chord"].log_softmax(dim=1).numpy(), joined["bass"].log_softmax(dim=1).numpy(), joined["pitches"].sigmoid().numpy(), joined["embedded"].numpy())
 
 
@@ -98,14 +94,21 @@ def beat_evidence(analysis: Analysis, folder: str | None) -> Activations:
     import torch
 
     network, scaled = load_ear("beats", folder), torch.from_numpy(analysis.beat_bands / np.float32(loudness(analysis.level)))
-    parts: list[dict[str, torch.Tensor]] = []
     with torch.inference_mode():
-        for first in range(0, len(scaled), BEAT_PIECE):
-            before = min(first, BEAT_CONTEXT)
-            values = network(scaled[None, first - before : first + BEAT_PIECE + BEAT_CONTEXT])
-            parts.append({name: value[0, before : before + BEAT_PIECE] for name, value in values.items()})
-        said = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        said = _in_pieces(network, scaled, BEAT_PIECE, BEAT_CONTEXT)
     return Activations(said["beat"].numpy(), said["downbeat"].numpy(), said["compound"].numpy(), said["metre"].log_softmax(dim=1).numpy())
+
+
+def _in_pieces(network: Callable[[torch.Tensor], dict[str, torch.Tensor]], spectrum: torch.Tensor, piece: int, context: int) -> dict[str, torch.Tensor]:
+    """What a network says of frames [F, bins], so many at once, and as many on either side for context: [F, ...] each."""
+    import torch
+
+    parts: list[dict[str, torch.Tensor]] = []
+    for first in range(0, len(spectrum), piece):
+        before = min(first, context)
+        values = network(spectrum[None, first - before : first + piece + context])
+        parts.append({name: value[0, before : before + piece] for name, value in values.items()})
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def _listen(network: nn.Module, spectrum: torch.Tensor) -> dict[str, torch.Tensor]:

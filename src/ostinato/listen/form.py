@@ -4,8 +4,7 @@ Bars are compared by harmony (which notes sound in each half) and by how they ar
 
 - where blocks of bars meet that are played alike: a checkerboard kernel along the diagonal of the self-similarity (Foote, 2000);
 - where a repetition begins or ends: the lags at which the harmony returns change (structural features; Serrà et al., 2014);
-- after a phrase that came home: its last chord stands on the tonic of the song's key.
-
+- after a phrase that came home: its last chord stands on the tonic of the song's key;
 - where another metre begins, to stay.
 
 The borders are chosen together, by dynamic programming, in favour of sections of whole phrases, counted from the border before. A phrase is four bars, unless
@@ -39,17 +38,16 @@ RHYTHM_POINTS = 16
 
 
 def sections(
-    mel: np.ndarray, pitches: np.ndarray, chords: list[Interval], downbeats: np.ndarray, duration: float, beat: float | None = None, metre_changes: Sequence[float] = ()
+    mel: np.ndarray, pitches: np.ndarray, chords: list[Interval], downbeats: np.ndarray, duration: float, beat: float, metre_changes: Sequence[float] = ()
 ) -> list[tuple[float, float, str]]:
     """Sections (start, end, letter) covering 0..duration, in seconds; one section when there are fewer than eight bars.
 
     Args:
         mel: mel magnitudes [M, bands] at MEL_RATE; pitches: how likely each pitch class sounds [F, 12] at FRAME_RATE; downbeats: starts of bars, s [B];
-        beat: length of a beat, s, a quarter of a bar unless given; metre_changes: starts of bars from which another metre holds, s.
+        beat: length of a beat, s; metre_changes: starts of bars from which another metre holds, s.
     """
     if len(downbeats) < 2 * PHRASE_BARS:
         return [(0.0, duration, "A")]
-    beat = beat or float(np.median(np.diff(downbeats))) / 4
     edges = np.append(downbeats, duration)
     harmony, playing = bar_harmony(pitches, edges), bar_playing(mel, edges)
     harmony, playing = harmony @ harmony.T, playing @ playing.T

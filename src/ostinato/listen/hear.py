@@ -9,18 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from ostinato.compiling import compiled_alone
+from ostinato.corpus.beats import Beats
 from ostinato.corpus.levels import Levels
 from ostinato.corpus.recordings import stream
 from ostinato.corpus.side_files import Given
 from ostinato.ears import features
 from ostinato.harmony.instruments import series
 from ostinato.harmony.keys import Key
-from ostinato.harmony.metres import Metre
+from ostinato.harmony.metres import MetreSpan
 from ostinato.listen.bars import changes as changes_of_metre
 from ostinato.listen.bars import regular
 from ostinato.listen.beats import Pulse, onset_strength, pulse
 from ostinato.listen.chords import Interval, recognise
-from ostinato.listen.evidence import Analysis, analyse, beat_evidence, chord_evidence, resampled
+from ostinato.listen.evidence import Analysis, Evidence, analyse, beat_evidence, chord_evidence, resampled
 from ostinato.listen.form import sections
 from ostinato.listen.instruments import Playing, names_of, playing
 from ostinato.listen.key import Cadence, cadences, find_key, keys_over_time, longest
@@ -44,7 +45,7 @@ class Heard:
     beats: np.ndarray
     positions: np.ndarray
     sureness: np.ndarray
-    metres: list[tuple[float, float, Metre, float]]
+    metres: list[MetreSpan]
     chords: list[Interval]
     confidences: list[float]
     key: Key
@@ -93,16 +94,8 @@ def hear_chunks(chunks: Iterable[np.ndarray], params: Listen, want_form: bool = 
     evidence = chord_evidence(analysis, ear, params.ears)
     onsets, duration = onset_strength(analysis.mel), analysis.duration
     known = given.within(duration)
-    beat = Pulse(np.zeros(0), np.zeros(0, int), np.zeros(0), [], 0.0)
+    beat = pulse_of(analysis, evidence, onsets, known.beats, params) if want_form else Pulse(np.zeros(0), np.zeros(0, int), np.zeros(0), [], 0.0)
     form = [(0.0, duration, "A")]
-    if want_form:
-        given_times, given_places = (known.beats.times, known.beats.positions) if known.beats else (None, None)
-        said = beat_evidence(analysis, params.ears)
-        beat = pulse(said, np.exp(evidence.chord), duration, given_times, given_places)
-        if known.beats is None:
-            changes = np.array([start for start, _, _ in recognise(evidence, duration, params.vocabulary, params.chord_switch, onsets)[0][1:]])
-            steady = steady_beats(onsets, features.MEL_RATE, changes, duration)
-            beat = pulse(said, np.exp(evidence.chord), duration, steady, given=False) if beat.yields_to(steady) else beat
     downbeats = beat.beats[beat.positions == 1]
     chords, confidences = recognise(evidence, duration, params.vocabulary, params.chord_switch, onsets, beat.beats, downbeats)
     if known.chords is not None:
@@ -110,7 +103,7 @@ def hear_chunks(chunks: Iterable[np.ndarray], params: Listen, want_form: bool = 
         confidences = [label.confidence for label in known.chords]
     if want_form:
         bars = np.array(regular(downbeats))
-        form = sections(analysis.mel, evidence.pitches, chords, bars, duration, 60 / beat.tempo if beat.tempo else None, changes_of_metre(beat.metres, bars))
+        form = sections(analysis.mel, evidence.pitches, chords, bars, duration, 60 / max(beat.tempo, 1e-9), changes_of_metre(beat.metres, bars))
     keys = known.keys or keys_over_time(chords, find_key(chords))
     key = longest(keys) if known.keys else find_key(chords)
     instruments = playing(analysis, params.ears) if want_form else []
@@ -133,6 +126,17 @@ def hear_chunks(chunks: Iterable[np.ndarray], params: Listen, want_form: bool = 
         chroma(analysis),
         features.FRAME_RATE,
     )
+
+
+def pulse_of(analysis: Analysis, evidence: Evidence, onsets: np.ndarray, given: Beats | None, params: Listen) -> Pulse:
+    """Beats and metre: given ones, and what is not given as it is heard."""
+    said, chords, duration = beat_evidence(analysis, params.ears), np.exp(evidence.chord), analysis.duration
+    if given is not None:
+        return pulse(said, chords, duration, given.times, given.positions)
+    heard = pulse(said, chords, duration)
+    changes = np.array([start for start, _, _ in recognise(evidence, duration, params.vocabulary, params.chord_switch, onsets)[0][1:]])
+    steady = steady_beats(onsets, features.MEL_RATE, changes, duration)
+    return pulse(said, chords, duration, steady, given=False) if heard.yields_to(steady) else heard
 
 
 def chroma(analysis: Analysis) -> np.ndarray:

@@ -1,9 +1,8 @@
 """How well the instruments' ear tells what plays: test clips of a SoundFont that it was not trained with, and F measures by family.
 
 Clip k is a single part (`single`), two, three or four together (`mix`), in turn, each family as often first as any other, at levels as in training. Parts play all the time,
-or, in a mix, one time of
-three enter or leave. Everything is heard through the door that recordings come in by, and what is counted are the names that a prompt would get, and the same second by
-second. Clips are as the SoundFont plays them (`clean`), or went through rooms, noise, coding (`worn`, etudes.effects).
+or, in a mix, one time of three enter or leave. Everything is heard through the door that recordings come in by, and what is counted are the names that a prompt would get,
+and the same second by second. Clips are as the SoundFont plays them (`clean`), or went through rooms, noise, coding (`worn`, etudes.effects).
 """
 
 from __future__ import annotations

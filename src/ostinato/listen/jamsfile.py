@@ -20,7 +20,7 @@ from ostinato.corpus.side_files import Given
 from ostinato.files import UserError, write_text
 from ostinato.harmony.chords import Chord
 from ostinato.harmony.keys import Key
-from ostinato.harmony.metres import Metre
+from ostinato.harmony.metres import Metre, MetreSpan
 from ostinato.listen.bars import counted
 from ostinato.listen.chords import Interval
 from ostinato.listen.hear import Heard
@@ -38,7 +38,7 @@ class Description:
     duration: float
     tempo: float
     downbeats: list[float]
-    metres: list[tuple[float, float, Metre, float]]
+    metres: list[MetreSpan]
     chords: list[Interval]
     confidences: list[float]
     keys: list[tuple[float, float, Key]]
@@ -139,7 +139,7 @@ def read(path: Path | str) -> Description:
     )
 
 
-def _metres(document: jams.JAMS) -> list[tuple[float, float, Metre, float]]:
+def _metres(document: jams.JAMS) -> list[MetreSpan]:
     """The metres that tags tell, rising; those that cannot be read are left out."""
     rows = [row for annotation in document.search(namespace="tag_open$") for row in annotation.data if str(row.value).startswith("metre: ")]
     spans = [(row, _parsed(row.value.removeprefix("metre: "))) for row in rows]

@@ -21,11 +21,15 @@ def render_piece(piece: Piece, font: Path) -> np.ndarray:
     if not len(piece.notes):
         raise UserError("nothing to play: a piece without notes")
     held = pedalled(piece)
-    parts = [Part(max(0, program), _notes(held, program), drums=program == DRUMS) for program in held.programs]
+    return Player(font).play(parts_of(held), held.seconds + RING_SECONDS)
+
+
+def parts_of(piece: Piece) -> list[Part]:
+    """A part for each program of a piece, as a Player wants them: they are played on channels by their number, drums on their own."""
+    parts = [Part(max(0, program), _notes(piece, program), drums=program == DRUMS) for program in piece.programs]
     kit, pitched = [part for part in parts if part.drums], [part for part in parts if not part.drums]
-    # parts are played on channels by their number, drums on their own
     spare = [Part(0, [])] if len(pitched) > DRUM_CHANNEL else []
-    return Player(font).play([*pitched[:DRUM_CHANNEL], *spare, *pitched[DRUM_CHANNEL:], *kit], held.seconds + RING_SECONDS)
+    return [*pitched[:DRUM_CHANNEL], *spare, *pitched[DRUM_CHANNEL:], *kit]
 
 
 def pedalled(piece: Piece) -> Piece:

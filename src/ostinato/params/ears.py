@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
-from ostinato.params.blocks import Loop, Method, Plan, Positive, Section, Seed, Share
+from ostinato.params.blocks import Loop, Plan, Positive, Section, Seed, Share
 
 
 class Drills(Section):
@@ -44,7 +46,7 @@ class Ear(Section):
 class EarTraining(Loop):
     """What the training of all ears shares."""
 
-    method: Method
+    optimizer: Literal["adamw", "muon"] = Field(description="muon: for kernels and the matrices of layers; adamw for all else")
 
 
 class Ears(EarTraining):

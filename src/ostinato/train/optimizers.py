@@ -8,6 +8,7 @@ needs half the steps and less (docs/log.md). Adapters are always AdamW's.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -20,26 +21,35 @@ BETAS = (0.9, 0.95)
 def optimizer_for(model: Any, loop: Loop, plan: Schedule, method: Method | None) -> Any:
     """The optimiser of what is trained of a model."""
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    if hasattr(model, "kernels") and (method is None or method.optimizer == "muon"):  # an ear for chords
-        kernels = set(model.kernels())
-        rest = [p for name, p in trained.items() if name not in kernels]
-        return Together(
-            MuonOfKernels([trained[name] for name in sorted(kernels)], plan.lr, loop.weight_decay), torch.optim.AdamW(groups(rest, loop.weight_decay), lr=plan.lr, betas=BETAS)
-        )
-    inner = {name: p for name, p in trained.items() if p.ndim == 2 and ".layers." in f".{name}"}
+    inner = _for_muon(model, trained)
     if method is None or method.optimizer == "adamw" or method.lora or not inner:  # an adopted model has nothing that is trained
         return torch.optim.AdamW(groups(list(trained.values()), loop.weight_decay), lr=plan.lr, betas=BETAS)
     rest = [p for name, p in trained.items() if name not in inner]
-    muon = MuonInFloat32 if next(iter(inner.values())).device.type == "cpu" else torch.optim.Muon
-    return Together(
-        muon(inner.values(), lr=plan.lr, weight_decay=loop.weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(groups(rest, loop.weight_decay), lr=plan.lr, betas=BETAS),
-    )
+    return Together(_muon(list(inner.values()), plan.lr, loop.weight_decay), torch.optim.AdamW(groups(rest, loop.weight_decay), lr=plan.lr, betas=BETAS))
 
 
-class MuonInFloat32(torch.optim.Muon):
+def _for_muon(model: Any, trained: dict[str, torch.nn.Parameter]) -> dict[str, torch.nn.Parameter]:
+    """The parameters that Muon trains: those that a model names (`kernels`), else the matrices of its layers."""
+    if hasattr(model, "kernels"):
+        return {name: trained[name] for name in sorted(model.kernels())}
+    return {name: p for name, p in trained.items() if p.ndim == 2 and ".layers." in f".{name}"}
+
+
+def _muon(parameters: list[torch.nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    if parameters[0].device.type == "cpu":
+        return MuonInFloat32(parameters, lr, weight_decay)
+    return torch.optim.Muon(parameters, lr=lr, weight_decay=weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw")
+
+
+class MuonInFloat32(torch.optim.Optimizer):
     """torch's Muon, with Newton and Schulz's iteration in float32: torch has it in bfloat16, which a CPU without instructions for it multiplies a hundred times
-    slower, and then the optimiser takes longer than the model. Nesterov's momentum, steps as large as AdamW's."""
+    slower, and then the optimiser takes longer than the model. Nesterov's momentum, steps as large as AdamW's. Kernels of convolutions, which torch's does not take, are matrices
+    of [out, all that is summed]."""
+
+    COEFFICIENTS, STEPS, MOMENTUM = (3.4445, -4.775, 2.0315), 5, 0.95
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], lr: float, weight_decay: float) -> None:
+        super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -47,31 +57,11 @@ class MuonInFloat32(torch.optim.Muon):
         for group in self.param_groups:
             for parameter in (p for p in group["params"] if p.grad is not None):
                 momentum = self.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
-                momentum.lerp_(parameter.grad, 1 - group["momentum"])
-                update = orthogonal(parameter.grad.lerp(momentum, group["momentum"]), group["ns_coefficients"], group["ns_steps"])
+                momentum.lerp_(parameter.grad, 1 - self.MOMENTUM)
+                matrix = parameter.grad.lerp(momentum, self.MOMENTUM).flatten(1)
+                update = orthogonal(matrix, self.COEFFICIENTS, self.STEPS).reshape(parameter.shape)
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(update, alpha=-0.2 * math.sqrt(max(parameter.shape)) * group["lr"])
-
-
-class MuonOfKernels(torch.optim.Optimizer):
-    """`MuonInFloat32` for kernels of convolutions, each a matrix of [out, all that is summed]."""
-
-    COEFFICIENTS, STEPS, MOMENTUM = (3.4445, -4.775, 2.0315), 5, 0.95
-
-    def __init__(self, kernels: list[torch.nn.Parameter], lr: float, weight_decay: float) -> None:
-        super().__init__(kernels, {"lr": lr, "weight_decay": weight_decay})
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:
-        """One step."""
-        for group in self.param_groups:
-            for kernel in (p for p in group["params"] if p.grad is not None):
-                momentum = self.state[kernel].setdefault("momentum_buffer", torch.zeros_like(kernel))
-                momentum.lerp_(kernel.grad, 1 - self.MOMENTUM)
-                matrix = kernel.grad.lerp(momentum, self.MOMENTUM).flatten(1)
-                update = orthogonal(matrix, self.COEFFICIENTS, self.STEPS).reshape(kernel.shape)
-                kernel.mul_(1 - group["lr"] * group["weight_decay"])
-                kernel.add_(update, alpha=-0.2 * math.sqrt(max(matrix.shape)) * group["lr"])
+                parameter.add_(update, alpha=-0.2 * math.sqrt(max(matrix.shape)) * group["lr"])
 
 
 def orthogonal(matrix: torch.Tensor, coefficients: tuple[float, float, float], steps: int) -> torch.Tensor:

@@ -8,7 +8,6 @@ comes out are probabilities).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from torch.nn import functional
 from ostinato.ears.beat_net import BeatNet
 from ostinato.ears.labels import BAR_LENGTHS
 from ostinato.ears.weights import save_weights
-from ostinato.files import UserError
 from ostinato.params.blocks import Loop, Plan
 from ostinato.train.steps import VALIDATION_SEED
+from ostinato.train.tasks.ear import Ear, Examples
 
 #: Frames of a training example, cut out of a clip; it is played up to so much faster or slower.
 FRAMES, STRETCH = 1200, (0.9, 1.12)
@@ -34,49 +33,29 @@ SHIFT = 3
 METRE_WEIGHT = 0.1
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Spectra [B, T, bands] and their labels [B, T, 4] (see ears.beat_spectra)."""
-
-    spectra: torch.Tensor
-    labels: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.spectra)
-
-
-class BeatTask:
-    """See the module; satisfies train.loop.Task. Trained on the CPU, whatever there is."""
-
-    device, precision = "cpu", "bf16"
+class BeatTask(Ear):
+    """See the module; satisfies train.loop.Task. Labels are [B, T, 4] (see ears.beat_spectra)."""
 
     def __init__(self, drills: Path, loop: Loop, plan: Plan) -> None:
-        if plan.steps is None:
-            raise UserError("ears.beats.plan: epochs: expected null and a number of steps")
-        self.plan, self.seed, self.steps, self.validation_examples = plan, loop.seed, plan.steps, loop.validation_examples
+        super().__init__("beats", loop, plan)
         self.spectra, self.labels = np.load(drills / "spectra.npy", mmap_mode="r"), np.load(drills / "labels.npy")
         everything = np.arange(len(self.labels))
         valid = everything % VALID_EVERY == 0
         self.clips = {"train": everything[~valid], "valid": everything[valid]}
-        torch.manual_seed(loop.seed)
         self.model = BeatNet()
 
     def batch(self, split: str, step: int) -> Examples:
         """Spectra and labels of a step's batch; or what is validated on, the same for every run."""
         rng = np.random.default_rng([self.seed, 1, step] if split == "train" else VALIDATION_SEED)
-        clips = rng.choice(self.clips[split], self.plan.batch_size if split == "train" else self.validation_examples)
+        clips = rng.choice(self.clips[split], self.size(split))
         if split == "valid":
             return Examples(torch.from_numpy(self.spectra[np.sort(clips)].astype(np.float32)), torch.from_numpy(self.labels[np.sort(clips)].astype(np.int64)))
         drawn = [varied(self.spectra[clip], self.labels[clip], rng) for clip in clips]
         return Examples(torch.from_numpy(np.stack([spectrum for spectrum, _ in drawn])), torch.from_numpy(np.stack([labels for _, labels in drawn])))
 
     def loss(self, batch: Examples, rows: range) -> tuple[torch.Tensor, int]:
-        """What rows of a batch add to its mean loss (nats), and the frames in them. Batch normalisation wants batches whole in training."""
-        if self.model.training and len(rows) < len(batch):
-            raise UserError(f"ears.beats: a batch of {len(batch)} clips is more than memory holds; lower plan.batch_size")
-        labels = batch.labels[rows.start : rows.stop]
-        with torch.autocast(self.device, torch.bfloat16):
-            logits = self.model(batch.spectra[rows.start : rows.stop])
+        """What rows of a batch add to its mean loss (nats), and the frames in them."""
+        logits, labels = self.answers(batch, rows)
         return beat_loss({name: value.float() for name, value in logits.items()}, labels, batch.labels), labels.shape[0] * labels.shape[1]
 
     def save(self, folder: Path) -> None:

@@ -7,7 +7,6 @@ The loss of chords is the cross-entropy of the chord, plus that of the bass and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,12 @@ from torch.nn import functional
 
 from ostinato.ears.features import BINS_PER_SEMITONE
 from ostinato.ears.labels import NO_PITCH, QUALITIES
-from ostinato.ears.nets import NETWORKS
+from ostinato.ears.networks import NETWORKS
 from ostinato.ears.weights import save_weights
-from ostinato.files import UserError
 from ostinato.harmony.chords import QUALITIES as STEPS
 from ostinato.params.blocks import Loop, Plan
 from ostinato.train.steps import VALIDATION_SEED
+from ostinato.train.tasks.ear import Ear, Examples
 
 #: Semitones by which clips are transposed at most.
 TRANSPOSE = 6
@@ -35,26 +34,11 @@ UNEVEN = 4.0
 BACKGROUND, SOFTER = 0.3, (3.0, 24.0)
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Spectra [B, T, bins] and their labels."""
-
-    spectra: torch.Tensor
-    labels: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.spectra)
-
-
-class EarTask:
-    """See the module; satisfies train.loop.Task. Ears are small: they are trained on the CPU, whatever there is."""
-
-    device, precision = "cpu", "bf16"
+class EarTask(Ear):
+    """See the module; satisfies train.loop.Task. Labels are [B, T, 3] (see ears.labels.frame_labels)."""
 
     def __init__(self, ear: str, drills: Path, loop: Loop, plan: Plan) -> None:
-        if plan.steps is None:
-            raise UserError(f"ears.{ear}.plan: epochs: expected null and a number of steps")
-        self.ear, self.plan, self.seed, self.steps, self.validation_examples = ear, plan, loop.seed, plan.steps, loop.validation_examples
+        super().__init__(ear, loop, plan)
         self.spectra = np.load(drills / "spectra.npy", mmap_mode="r")
         self.labels = np.load(drills / "labels.npy")
         usable = np.arange(len(self.labels))
@@ -62,25 +46,20 @@ class EarTask:
         self.clips = {"train": usable[~valid], "valid": usable[valid]}
         chordless = np.flatnonzero((self.labels[..., 0] == NO_PITCH).all(axis=1))
         self.backgrounds = np.intersect1d(self.clips["train"], chordless)
-        torch.manual_seed(loop.seed)
         self.model = NETWORKS[ear]()
 
     def batch(self, split: str, step: int) -> Examples:
         """Spectra and labels of a step's batch; or what is validated on, the same for every run."""
         rng = np.random.default_rng([self.seed, 0, step] if split == "train" else VALIDATION_SEED)
-        clips = np.sort(rng.choice(self.clips[split], self.plan.batch_size if split == "train" else self.validation_examples))
+        clips = np.sort(rng.choice(self.clips[split], self.size(split)))
         spectra, labels = np.stack([self.spectra[k] for k in clips]).astype(np.float32), self.labels[clips].astype(np.int64)
         if split == "train":
             spectra, labels = self._varied(spectra, labels, rng)
         return Examples(torch.from_numpy(spectra), torch.from_numpy(labels))
 
     def loss(self, batch: Examples, rows: range) -> tuple[torch.Tensor, int]:
-        """What rows of a batch add to its mean loss (nats), and the frames in them. Batch normalisation wants batches whole in training."""
-        if self.model.training and len(rows) < len(batch):
-            raise UserError(f"ears.{self.ear}: a batch of {len(batch)} clips is more than memory holds; lower plan.batch_size")
-        labels = batch.labels[rows.start : rows.stop]
-        with torch.autocast(self.device, torch.bfloat16):
-            logits = self.model(batch.spectra[rows.start : rows.stop])
+        """What rows of a batch add to its mean loss (nats), and the frames in them."""
+        logits, labels = self.answers(batch, rows)
         return chord_loss({name: value.float() for name, value in logits.items()}, labels, batch.labels), labels.shape[0] * labels.shape[1]
 
     def _varied(self, spectra: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

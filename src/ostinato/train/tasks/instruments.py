@@ -1,9 +1,8 @@
 """The task that trains the instruments' ear: which families play in each second of a mix that nobody heard before.
 
 What was rendered are single parts (ears.instrument_spectra). A batch, drawn anew from (seed, step), lays up to four of them over each other, by the sum of their powers:
-parts of one piece, or of
-any; each at its own level and through its own filter, entering and leaving; now and then with noise, through a filter of all, without highs. So a few thousand parts are any
-number of mixes. The loss is the cross-entropy of each family and second, where it can be said whether a part is heard.
+parts of one piece, or of any; each at its own level and through its own filter, entering and leaving; now and then with noise, through a filter of all, without highs. So
+a few thousand parts are any number of mixes. The loss is the cross-entropy of each family and second, where it can be said whether a part is heard.
 
 When the network is saved, so are the thresholds from which its families are named: those that serve best (F_BETA, which counts a wrong name for more than a missing one) on
 mixes of the pieces that were kept for validation. They are pieces of other seeds, of the SoundFonts of training.
@@ -11,7 +10,6 @@ mixes of the pieces that were kept for validation. They are pieces of other seed
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +23,10 @@ from ostinato.ears.instrument_spectra import FRAMES, NOTHING, heard
 from ostinato.ears.labels import fine_loudness
 from ostinato.ears.weights import save_weights
 from ostinato.etudes.mixes import PARTS, SECONDS
-from ostinato.files import UserError
 from ostinato.harmony.instruments import FAMILIES
 from ostinato.params.blocks import Loop, Plan
 from ostinato.train.steps import VALIDATION_SEED
+from ostinato.train.tasks.ear import Ear, Examples
 
 #: Every so many pieces one is kept for validation.
 VALID_EVERY = 15
@@ -40,49 +38,34 @@ LEVELS, NOISE_SHARE, NOISE_LEVELS = (-10.0, 0.0), 0.35, (-45.0, -8.0)
 PART_FILTER, WHOLE_FILTER, KNOTS = 3.0, 3.5, 7
 #: Share of mixes without highs, and the band from which they are missing.
 DULL, DULL_FROM = 0.15, (50, 120)
-#: Mixes that thresholds are chosen on, the steps of the choice, how a missing name counts beside a wrong one, and the least threshold.
+#: Examples that thresholds are chosen on, the steps of the choice, how a missing name counts beside a wrong one, and the least threshold.
 CHOSEN_ON, GRID, BETA, LEAST = 1200, np.linspace(0.1, 0.95, 86), 0.5, 0.25
 #: Labels of what nobody can say.
 UNKNOWN = -1
 
 
-@dataclass(frozen=True)
-class Mixes:
-    """Spectra [B, FRAMES, FINE_BANDS], and of each second and family whether it is heard: 1, 0, UNKNOWN; int8 [B, seconds, FAMILIES]."""
-
-    spectra: torch.Tensor
-    labels: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.spectra)
-
-
-class InstrumentTask:
-    """See the module; satisfies train.loop.Task. Ears are small: they are trained on the CPU, whatever there is."""
-
-    device, precision = "cpu", "bf16"
+class InstrumentTask(Ear):
+    """See the module; satisfies train.loop.Task. Spectra are [B, FRAMES, FINE_BANDS]; labels say of each second and family whether it is heard: 1, 0, UNKNOWN; int8
+    [B, seconds, FAMILIES]."""
 
     def __init__(self, drills: Path, loop: Loop, plan: Plan) -> None:
-        if plan.steps is None:
-            raise UserError("ears.instruments.plan: epochs: expected null and a number of steps")
-        self.plan, self.seed, self.steps, self.validation_examples = plan, loop.seed, plan.steps, loop.validation_examples
+        super().__init__("instruments", loop, plan)
         self.parts = np.load(drills / "spectra.npy", mmap_mode="r")
         self.families = np.load(drills / "families.npy")
         pieces = np.arange(len(self.families)) // PARTS
         valid = pieces % VALID_EVERY == 0
         self.clips = {name: _by_family(self.families, np.flatnonzero(chosen)) for name, chosen in (("train", ~valid), ("valid", valid))}
-        torch.manual_seed(loop.seed)
         self.model = InstrumentNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a quarter faster
 
-    def batch(self, split: str, step: int) -> Mixes:
+    def batch(self, split: str, step: int) -> Examples:
         """The mixes of a step; or what is validated on, the same for every run."""
         rng = np.random.default_rng([self.seed, 0, step] if split == "train" else VALIDATION_SEED)
-        return self.mixes(split, self.plan.batch_size if split == "train" else self.validation_examples, rng)
+        return self.mixes(split, self.size(split), rng)
 
-    def mixes(self, split: str, count: int, rng: np.random.Generator) -> Mixes:
+    def mixes(self, split: str, count: int, rng: np.random.Generator) -> Examples:
         """So many mixes of the parts of a split."""
         drawn = [self._mix(self.clips[split], rng) for _ in range(count)]
-        return Mixes(*(torch.from_numpy(np.stack(values)) for values in zip(*drawn)))
+        return Examples(*(torch.from_numpy(np.stack(values)) for values in zip(*drawn)))
 
     def _mix(self, clips: dict[int, np.ndarray], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         chosen = self._chosen(clips, rng)
@@ -111,13 +94,9 @@ class InstrumentTask:
             others = [int(rng.choice(clips[family])) for family in rng.permutation(known).tolist() if family != self.families[first]]
         return [first, *others][:count]
 
-    def loss(self, batch: Mixes, rows: range) -> tuple[torch.Tensor, int]:
-        """What rows of a batch add to its mean loss (nats a family and second), and the seconds in them. Batch normalisation wants batches whole in training."""
-        if self.model.training and len(rows) < len(batch):
-            raise UserError(f"ears.instruments: a batch of {len(batch)} clips is more than memory holds; lower plan.batch_size")
-        labels = batch.labels[rows.start : rows.stop]
-        with torch.autocast(self.device, torch.bfloat16):
-            logits = self.model(batch.spectra[rows.start : rows.stop])
+    def loss(self, batch: Examples, rows: range) -> tuple[torch.Tensor, int]:
+        """What rows of a batch add to its mean loss (nats a family and second), and the seconds in them."""
+        logits, labels = self.answers(batch, rows)
         known = labels != UNKNOWN
         lost = functional.binary_cross_entropy_with_logits(logits.float()[known], labels[known].float(), reduction="sum")
         return lost / (batch.labels != UNKNOWN).sum(), labels.shape[0] * labels.shape[1]
